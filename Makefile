@@ -1,0 +1,25 @@
+# `make setup` once (the others do it by themselves), `make demo` to see everything, `make test` and `make check` before a commit.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup demo test check clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python -m ashioto.cli.demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -q --cov=ashioto --cov-report=term:skip-covered --cov-fail-under=90
+
+check: $(STAMP)
+	scripts/check
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist demo-out bench-out

@@ -1,0 +1,1 @@
+"""Bars: the algebra of partial bars, and how bar tables are read and written."""

@@ -1,0 +1,109 @@
+"""The command line: `rc`, also installed as `ashioto`.
+
+Commands import what they need when they run, so that `rc --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ashioto.cli import (
+    bars_build,
+    bars_chart,
+    bars_read,
+    bars_tail,
+    dev_command,
+    doctor,
+    init,
+    schedule_check,
+    schedule_import,
+    schedule_show,
+    ticks_send,
+    ticks_simulate,
+)
+from ashioto.errors import AshiotoError
+
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """Turns errors into a message, a hint and an exit code.
+
+    >>> issubclass(Commands, TyperGroup)
+    True
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command.
+
+        Raises:
+            typer.Exit: It failed, or was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except AshiotoError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001  # typer hands it over
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"ashioto {version('ashioto')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="rc",
+    cls=Commands,
+    help="Turns ticks into session-aligned, gap-free OHLC bars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bars = typer.Typer(name="bars", help="Build, read, follow and draw bars.", no_args_is_help=True)
+ticks = typer.Typer(name="ticks", help="Send ticks from files, or simulate them.", no_args_is_help=True)
+schedule = typer.Typer(name="schedule", help="Import, show and check the sessions of markets.", no_args_is_help=True)
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Turn ticks into session-aligned, gap-free OHLC bars."""
+
+
+app.command("init")(init.init)
+app.command("dev")(dev_command.dev)
+bars.command("build")(bars_build.build)
+bars.command("read")(bars_read.read)
+bars.command("tail")(bars_tail.tail)
+bars.command("chart")(bars_chart.chart)
+ticks.command("send")(ticks_send.send)
+ticks.command("simulate")(ticks_simulate.simulate)
+schedule.command("import")(schedule_import.import_)
+schedule.command("show")(schedule_show.show)
+schedule.command("check")(schedule_check.check)
+app.command("doctor")(doctor.doctor)
+for group in (bars, ticks, schedule):
+    app.add_typer(group)
+
+
+def main() -> None:
+    """Run `rc` with the arguments of the process, and leave with its exit code."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

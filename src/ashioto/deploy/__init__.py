@@ -1,0 +1,1 @@
+"""Deployment: what exists before anything runs."""

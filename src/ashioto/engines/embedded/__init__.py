@@ -1,0 +1,1 @@
+"""The engine that runs inside a Python process, on either log."""

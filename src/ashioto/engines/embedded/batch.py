@@ -1,0 +1,177 @@
+"""The batch path: the same kernel as the stream, over the whole input, on several threads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Final
+
+
+from ashioto.engines.embedded.core import BarCore
+from ashioto.engines.embedded.fold import FoldCounts, Folder, SumOverflow, TickColumns
+from ashioto.engines.embedded.plan import compile_query
+from ashioto.engines.embedded.sessions import SessionBook
+from ashioto.engines.embedded.ticks import Rejected, prepare
+from ashioto.errors import DecimalOverflowError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.engines.embedded.sessions import SessionSource
+    from ashioto.logical.nodes import Query
+    from ashioto.period import Period
+
+_AHEAD: Final = 4
+
+
+class BatchBuilder:
+    """Makes the bars of a query from any number of record batches, in any order.
+
+    Memory grows with the number of bars, not of ticks.
+
+    Args:
+        query: What a bar is.
+        source: Who knows the sessions of each key, e.g. a `Schedule`.
+        threads: How many threads fold, >= 1.
+        on_rejected: Called with a batch and its bad rows.
+
+    Raises:
+        UsageError: `threads` is not positive.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        source: SessionSource,
+        *,
+        threads: int = 2,
+        on_rejected: Callable[[pa.RecordBatch, Rejected], None] | None = None,
+    ) -> None:
+        if threads < 1:
+            raise UsageError(f"threads must be positive, not {threads}", hint="leave it out for 2")
+        self.plan = compile_query(query)
+        self._book = SessionBook(query, source)
+        self._core = BarCore(self.plan, self._book)
+        self._on_rejected = on_rejected
+        self._pool = _Pool(self.plan, self._book, threads)
+
+    def add(self, batch: pa.RecordBatch, *, first_seq: int) -> FoldCounts:
+        """Fold a batch in the storage schema of the query's entity.
+
+        Args:
+            batch: The ticks.
+            first_seq: Sequence of the first row; the rest follow one another.
+
+        Returns:
+            What is known at once: rows read, filtered and rejected. What the threads find out (ticks out of session,
+            unknown keys) is in `counts` after `finish`.
+
+        Raises:
+            DecimalOverflowError: A sum leaves 64 bits.
+        """
+        prepared = prepare(self.plan, self._book, batch, offsets=first_seq)
+        if prepared.rejected.rows and self._on_rejected:
+            self._on_rejected(batch, prepared.rejected)
+        self._pool.put(prepared.ticks)
+        return FoldCounts(ticks=batch.num_rows, filtered=prepared.filtered, rejected=len(prepared.rejected.rows))
+
+    def add_columns(self, ticks: TickColumns) -> None:
+        """Fold columns that have been prepared already."""
+        self._pool.put(ticks)
+
+    def key_code(self, *parts: str) -> int:
+        """Return the number that stands for a key in `TickColumns.codes`."""
+        return self._book.code(parts)
+
+    def finish(self, *, now_ms: int, trim: bool) -> dict[Period, pa.Table]:
+        """Return the bars of every frame as they stand at a time.
+
+        Args:
+            now_ms: The time, ms; buckets that begin later do not exist yet.
+            trim: Whether to cut the schedule to the market dates that ticks fell on.
+
+        Returns:
+            One table a frame, sorted by key and bucket start.
+
+        Raises:
+            DecimalOverflowError: A sum or a selected expression leaves 64 bits.
+        """
+        for folder in self._pool.close():
+            try:
+                self._core.take(*folder.partials())
+            except SumOverflow as error:
+                raise overflow_error(self.plan, error) from None
+            folder.clear()
+        if trim:
+            self._core.trim()
+        self._core.now = now_ms
+        self._core.everything()
+        names = self.plan.query.group_by
+        return {
+            period: table.sort_by([*((n, "ascending") for n in names), ("bucket_start", "ascending")])
+            for period, table in self._core.changed().items()
+        }
+
+    @property
+    def counts(self) -> FoldCounts:
+        """What the threads counted: ticks folded, out of session, of unknown keys."""
+        return self._pool.counts
+
+
+def overflow_error(plan: CompiledQuery, error: SumOverflow) -> DecimalOverflowError:
+    """Return the user's form of a sum that leaves 64 bits."""
+    column = plan.column_of(error.slot)
+    scale = plan.slot_type(error.slot).scale
+    return DecimalOverflowError(
+        f"the sum in column {column!r} leaves 64 bits at the scale {scale}",
+        hint="use a smaller scale (fewer digits after the point), or a float column",
+        column=column,
+    )
+
+
+class _Pool:
+    """Folds on threads, each into partials of its own; they merge at the end in any order."""
+
+    def __init__(self, plan: CompiledQuery, book: SessionBook, threads: int) -> None:
+        self._plan = plan
+        self.counts = FoldCounts()
+        self._lock = threading.Lock()
+        self._error: SumOverflow | None = None
+        self._queue: queue.Queue[TickColumns | None] = queue.Queue(maxsize=_AHEAD)
+        self._folders = [Folder(plan, book) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._run, args=(f,), daemon=True) for f in self._folders]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, ticks: TickColumns) -> None:
+        self._check()
+        self._queue.put(ticks)
+
+    def close(self) -> list[Folder]:
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._check()
+        return self._folders
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise overflow_error(self._plan, self._error)
+
+    def _run(self, folder: Folder) -> None:
+        while (ticks := self._queue.get()) is not None:
+            if self._error is not None:
+                continue
+            try:
+                counts = folder.fold(ticks)
+            except SumOverflow as error:
+                self._error = error
+                continue
+            with self._lock:
+                self.counts += counts
+
+

@@ -1,0 +1,243 @@
+"""The bars of one query: a function of the set of ticks folded in and of the time, and nothing else.
+
+`fold` takes ticks in any order and any batches, `advance` says how late it is, `changed` gives every bar that is not as it
+was when it was last asked. Streaming and batch are the same three calls; they differ in how often they are made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numba as nb
+import numpy as np
+import pyarrow as pa
+
+from ashioto.bars.algebra import CUT, DAY, FIRST_AT, FIXED, KEY, LAST_AT, START, Floats, Ints, program
+from ashioto.engines.embedded.fold import Folder, SumOverflow
+from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
+from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
+from ashioto.period import DAY_MS, Period
+from ashioto.schedule.buckets import Buckets, bucket_end, bucket_start, closings_between, frame_buckets, openings_between
+from ashioto.schedule.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ashioto.engines.embedded.fold import FoldCounts, TickColumns
+    from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.engines.embedded.sessions import SessionBook
+
+BEGINNING: Final = -(2**62)
+"""A time before every session: nothing exists yet."""
+_MARGIN: Final = 8 * DAY_MS
+"""How far a bucket's name (midnight of a date) and its sessions may lie apart."""
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+def coalesce(ranges: Ints) -> Ints:
+    """Join overlapping (key, first, last) ranges that are sorted by key and first.
+
+    >>> coalesce(np.array([[0, 1, 5], [0, 3, 9], [1, 0, 0]])).tolist()
+    [[0, 1, 9], [1, 0, 0]]
+    """
+    out = np.empty_like(ranges)
+    n = 0
+    for i in range(ranges.shape[0]):
+        if n and out[n - 1, 0] == ranges[i, 0] and ranges[i, 1] <= out[n - 1, 2]:
+            out[n - 1, 2] = max(out[n - 1, 2], ranges[i, 2])
+        else:
+            out[n, :] = ranges[i, :]
+            n += 1
+    return out[:n]
+
+
+class BarCore:
+    """Holds the bars of one query in one partition.
+
+    Args:
+        plan: The query.
+        book: Its keys and their schedules.
+    """
+
+    def __init__(self, plan: CompiledQuery, book: SessionBook) -> None:
+        self.plan, self.book = plan, book
+        self.now = BEGINNING
+        self._folder = Folder(plan, book)
+        self._ops = program(plan.slots)
+        self.tables = {f: FrameTable(FIXED + plan.int_width, plan.float_width) for f in plan.query.frames}
+        self._trimmed: dict[int, Sessions] = {}
+        self.before_touch: Callable[[Period, Ints, Ints], None] = _all_in_memory
+        self._moved: dict[Period, list[Ints]] = {f: [] for f in plan.query.frames}
+        self._labels: dict[tuple[int, Period], Ints] = {}
+
+    def fold(self, ticks: TickColumns, *, cut: int = -1) -> FoldCounts:
+        """Take ticks in.
+
+        Args:
+            ticks: The ticks.
+            cut: Source offset they reach to; bars that include it already are left alone.
+
+        Raises:
+            SumOverflow: A sum would leave 64 bits; nothing of these ticks was taken.
+        """
+        try:
+            counts = self._folder.fold(ticks)
+            self.take(*self._folder.partials(), cut=cut)
+        finally:
+            self._folder.clear()
+        return counts
+
+    def take(self, ints: Ints, floats: Floats, *, cut: int = -1) -> None:
+        """Merge partial bars of base buckets into every frame; all or nothing."""
+        if not ints.shape[0]:
+            return
+        order = np.lexsort((ints[:, START], ints[:, KEY]))
+        starts = {f: self._starts(f, ints) for f in self.tables}
+        for period, table in self.tables.items():
+            table.reserve_keys(self.book.keys)
+            self.before_touch(period, ints[:, KEY], starts[period])
+            partial, op = table.overflow(self._ops, ints, order, starts[period])
+            if op >= 0:
+                raise SumOverflow(op, partial=partial)
+        for period, table in self.tables.items():
+            table.merge(self._ops, ints, floats, order, starts[period], cut=cut)
+
+    def load(self, period: Period, ints: Ints, floats: Floats) -> None:
+        """Put bars that were read back into a frame, as they are; those already there stay."""
+        table = self.tables[period]
+        table.reserve_keys(self.book.keys)
+        order = np.lexsort((ints[:, START], ints[:, KEY]))
+        table.merge(self._ops, ints, floats, order, ints[:, START], cut=RESTORE)
+
+    def advance(self, now: int) -> None:
+        """Say that it is `now` (ms): buckets begin to exist, and end."""
+        if now <= self.now or not self.plan.query.continuous:
+            self.now = max(now, self.now)
+            return
+        grace = self.plan.query.grace_ms
+        for group, sessions in enumerate(self.book.group_sessions()):
+            keys = np.flatnonzero(self.book.groups[: self.book.keys] == group)
+            for period, table in self.tables.items():
+                table.reserve_keys(self.book.keys)
+                held = keys[table.ends[keys, 1] >= 0]
+                if not held.shape[0]:
+                    continue
+                align = self.plan.query.align
+                since = max(self.now, int(table.ints[table.ends[held, 0], START].min()) - _MARGIN)
+                opened = openings_between(sessions, period, align, since, now)
+                closed = closings_between(sessions, period, align, since - grace, now - grace)
+                for buckets in (opened, closed):
+                    if buckets.start.shape[0]:
+                        self._moved[period].append(_spread(held, int(buckets.start[0]), int(buckets.start[-1])))
+        self.now = now
+
+    def trim(self) -> None:
+        """Cut every schedule to the market dates that ticks fell on, so that fill ends with the ticks."""
+        table = self.tables[self.plan.query.base]
+        for group, sessions in enumerate(self.book.group_sessions()):
+            rows = table.live_rows()
+            rows = rows[self.book.groups[table.ints[rows, KEY]] == group]
+            if rows.shape[0]:
+                edges = np.array([table.ints[rows, FIRST_AT].min(), table.ints[rows, LAST_AT].max()])
+                first, last = sessions.days[sessions.index_of(edges)]
+                kept = (sessions.days >= first) & (sessions.days <= last)
+                self._trimmed[group] = Sessions.build(
+                    sessions.opens[kept], sessions.closes[kept], sessions.days[kept]
+                )
+
+    def everything(self) -> None:
+        """Count every bar of every key as changed."""
+        for period, table in self.tables.items():
+            table.reserve_keys(self.book.keys)
+            held = np.flatnonzero(table.ends[:, 1] >= 0)
+            self._moved[period].append(_spread(held, BEGINNING, FOREVER))
+
+    def changed(self) -> dict[Period, pa.Table]:
+        """Return every bar that changed since the last call, sorted by key number and bucket start."""
+        return {period: self._changed(period) for period in self.tables}
+
+    def _changed(self, period: Period) -> pa.Table:
+        table, query = self.tables[period], self.plan.query
+        touched = dirty_ranges(
+            table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous)
+        )
+        ranges = np.concatenate([touched, *self._moved[period]])
+        self._moved[period] = []
+        if not ranges.shape[0]:
+            return bar_schema(self.plan, period).empty_table()
+        ranges = coalesce(ranges[np.lexsort((ranges[:, 1], ranges[:, 0]))])
+        groups = self.book.groups[ranges[:, 0]]
+        parts = [self._lay_out(period, int(g), ranges[groups == g]) for g in np.unique(groups)]
+        partials = PartialRows(ints=table.ints, floats=table.floats, links=table.links)
+        return pa.concat_tables([bar_table(self.plan, period, bars, partials) for bars in parts])
+
+    def _lay_out(self, period: Period, group: int, ranges: Ints) -> BarRows:
+        table, query = self.tables[period], self.plan.query
+        buckets = self._buckets(period, group, ranges)
+        args = (ranges, table.ints, table.links, table.ends, buckets.start, buckets.exists_at, self.now)
+        size = lay_out(*args, int(query.continuous), np.zeros((0, 4), dtype=np.int64))
+        out = np.empty((size, 4), dtype=np.int64)
+        if size:
+            lay_out(*args, int(query.continuous), out)
+        known = out[:, 1] >= 0
+        at = np.maximum(out[:, 1], 0)
+        row, real = out[:, 2], out[:, 3] == 1
+        start = table.ints[row, START]
+        end, day = bucket_end(period, query.align, start), table.ints[row, DAY]
+        final = np.zeros(size, dtype=np.bool_)
+        if buckets.start.shape[0]:
+            start = np.where(known, buckets.start[at], start)
+            end = np.where(known, buckets.end[at], end)
+            day = np.where(known, buckets.day[at], day)
+            if query.continuous:
+                final = known & (buckets.closes_at[at] + query.grace_ms <= self.now)
+        return BarRows(names=self._names(out[:, 0]), start=start, end=end, day=day, final=final, real=real, row=row)
+
+    def _names(self, keys: Ints) -> list[list[str]]:
+        names = [self.book.names[k] for k in keys.tolist()]
+        return [list(part) for part in zip(*names, strict=True)] or [[] for _ in self.plan.query.group_by]
+
+    def _buckets(self, period: Period, group: int, ranges: Ints) -> Buckets:
+        """Return the buckets of a schedule that may stand in these ranges."""
+        if group < 0:
+            nothing = np.zeros(0, dtype=np.int64)
+            return Buckets(start=nothing, end=nothing, exists_at=nothing, closes_at=nothing, day=nothing)
+        table = self.tables[period]
+        sessions = self._trimmed.get(group, self.book.group_sessions()[group])
+        first = int(max(ranges[:, 1].min(), table.ints[table.ends[ranges[:, 0], 0], START].min()))
+        last = int(ranges[:, 2].max())
+        newest = int(table.ints[table.ends[ranges[:, 0], 1], LAST_AT].max())
+        until = max(self.now, newest) + 1
+        align = self.plan.query.align
+        if period.is_intraday:
+            return frame_buckets(sessions, period, align, first, until if last == FOREVER else last + period.millis)
+        labels = self._session_labels(group, period, sessions)
+        begin = int(np.searchsorted(labels, first, "left"))
+        stop = int(np.searchsorted(labels, last, "right"))
+        lo = int(sessions.opens[begin]) if begin < len(sessions) else FOREVER - 1
+        hi = until if last == FOREVER else int(sessions.closes[stop - 1]) if stop else lo
+        return frame_buckets(sessions, period, align, lo, hi)
+
+    def _session_labels(self, group: int, period: Period, sessions: Sessions) -> Ints:
+        found = self._labels.get((id(sessions), period))
+        if found is None:
+            align = self.plan.query.align
+            found = bucket_start(period, align, sessions.opens, sessions.opens, sessions.days)
+            self._labels[id(sessions), period] = found
+        return found
+
+    def _starts(self, period: Period, ints: Ints) -> Ints:
+        """Return the bucket start, in a frame, of partials of base buckets."""
+        if period == self.plan.query.base:
+            return ints[:, START]
+        return bucket_start(period, self.plan.query.align, ints[:, START], ints[:, CUT], ints[:, DAY])
+
+
+def _all_in_memory(_period: Period, _codes: Ints, _starts: Ints) -> None:
+    """Do nothing: every bar is in memory."""
+
+
+def _spread(keys: Ints, first: int, last: int) -> Ints:
+    ranges = np.empty((keys.shape[0], 3), dtype=np.int64)
+    ranges[:, 0], ranges[:, 1], ranges[:, 2] = keys, first, last
+    return ranges

@@ -1,0 +1,189 @@
+"""Reads finished columns off partial bars: the Arrow table of a frame, and the way back from such a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ashioto.bars.algebra import COUNT, CUT, DAY, FIRST_AT, FIRST_SEQ, FIXED, LAST_AT, LAST_SEQ, START
+from ashioto.engines.embedded.evaluate import Value, evaluate, floats
+from ashioto.errors import DecimalOverflowError
+from ashioto.logical.nodes import FLOAT64, INT64, Agg, Col, DataType, EmptyRule, Expr, Lit, Previous
+from ashioto.schema.arrow import arrow_type, from_numpy, int64_view
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ashioto.bars.algebra import Floats, Ints
+    from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.period import Period
+
+TIME: Final = pa.timestamp("ms", tz="UTC")
+_ENVELOPE: Final = (
+    ("first_at", FIRST_AT, TIME),
+    ("first_seq", FIRST_SEQ, pa.int64()),
+    ("last_at", LAST_AT, TIME),
+    ("last_seq", LAST_SEQ, pa.int64()),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarRows:
+    """Says which bars to write.
+
+    Args:
+        names: Key parts, one list of text a grouping column.
+        start: Bucket start, ms.
+        end: Bucket end, ms.
+        day: Market date, days.
+        final: Whether the bucket has ended.
+        real: Whether the bar has ticks.
+        row: Row of the bar, or of the bar it carries.
+    """
+
+    names: list[list[str]]
+    start: Ints
+    end: Ints
+    day: Ints
+    final: npt.NDArray[np.bool_]
+    real: npt.NDArray[np.bool_]
+    row: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialRows:
+    """Holds the arrays the rows of `BarRows` point into."""
+
+    ints: Ints
+    floats: Floats
+    links: Ints
+
+
+def bar_schema(plan: CompiledQuery, period: Period) -> pa.Schema:
+    """Return the columns of one frame's bars, hidden partials included."""
+    fields = [pa.field(name, pa.string()) for name in plan.query.group_by]
+    fields += [pa.field("bucket_start", TIME), pa.field("bucket_end", TIME), pa.field("market_date", pa.date32())]
+    fields += [pa.field(name, arrow_type(kind)) for name, kind in plan.output_types.items()]
+    fields += [pa.field("final", pa.bool_()), pa.field("synthetic", pa.bool_())]
+    fields += [pa.field(name, kind) for name, _, kind in _ENVELOPE]
+    fields += [pa.field("source_cut", pa.int64()), pa.field("origin", pa.string())]
+    fields += [pa.field(name, arrow_type(_hidden_type(plan, slot))) for name, slot in plan.hidden]
+    return pa.schema(fields, metadata={b"ashioto.period": period.kind.encode()})
+
+
+def bar_table(plan: CompiledQuery, period: Period, bars: BarRows, partials: PartialRows) -> pa.Table:
+    """Return these bars as a table of `bar_schema`.
+
+    Raises:
+        DecimalOverflowError: A selected expression leaves 64 bits; names the column.
+    """
+    n = bars.row.shape[0]
+    empty = ~bars.real
+    columns: list[pa.Array] = [pa.array(part, pa.string()) for part in bars.names]
+    columns += [from_numpy(bars.start, TIME), from_numpy(bars.end, TIME), from_numpy(bars.day, pa.date32())]
+    columns += [_finished(value, name) for name, value in _outputs(plan, bars, partials).items()]
+    columns += [pa.array(bars.final), pa.array(empty)]
+    nulls = empty if empty.any() else None
+    columns += [from_numpy(partials.ints[bars.row, c], kind, null=nulls) for _, c, kind in _ENVELOPE]
+    cut = partials.ints[bars.row, CUT]
+    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), pa.array(["stream"] * n, pa.string())]
+    for _, slot in plan.hidden:
+        value = _slot_value(plan, slot, partials, bars.row)
+        columns.append(from_numpy(value.data, arrow_type(value.type), null=nulls))
+    return pa.Table.from_arrays(columns, schema=bar_schema(plan, period))
+
+
+def partial_rows(plan: CompiledQuery, table: pa.Table) -> tuple[Ints, Floats]:
+    """Return the partials that bars with ticks were made of: the way back from `bar_table`; KEY is left 0."""
+    n = table.num_rows
+    ints = np.zeros((n, FIXED + plan.int_width), dtype=np.int64)
+    reals = np.zeros((n, plan.float_width), dtype=np.float64)
+    ints[:, START] = int64_view(table["bucket_start"].combine_chunks())
+    ints[:, DAY] = int64_view(table["market_date"].combine_chunks())
+    for name, column, _ in _ENVELOPE:
+        ints[:, column] = int64_view(table[name].combine_chunks())
+    ints[:, CUT] = table["source_cut"].combine_chunks().fill_null(-1).to_numpy()
+    sources = {slot: name for name, slot in plan.shown().items()} | {slot: name for name, slot in plan.hidden}
+    for slot, name in sources.items():
+        array = table[name].combine_chunks()
+        if slot < 0:
+            ints[:, COUNT] = int64_view(array)
+        elif plan.slots[slot].is_float:
+            reals[:, plan.slots[slot].column] = array.to_numpy(zero_copy_only=False)
+        else:
+            ints[:, plan.slots[slot].column] = int64_view(array)
+    return ints, reals
+
+
+def _hidden_type(plan: CompiledQuery, slot: int) -> DataType:
+    return INT64 if slot < 0 else plan.slot_type(slot)
+
+
+def _slot_value(plan: CompiledQuery, slot: int, partials: PartialRows, row: Ints) -> Value:
+    if slot < 0:
+        return Value(type=INT64, data=partials.ints[row, COUNT])
+    at = plan.slots[slot]
+    data = partials.floats[row, at.column] if at.is_float else partials.ints[row, at.column]
+    return Value(type=plan.slot_type(slot), data=data)
+
+
+def _outputs(plan: CompiledQuery, bars: BarRows, partials: PartialRows) -> dict[str, Value]:
+    """Compute the columns of each row's bar (or of the bar it carries), then apply the rules for empty bars."""
+    own = {o.name: _select(plan, o.expr, partials, bars.row) for o in plan.query.outputs}
+    empty = ~bars.real
+    if not empty.any():
+        return own
+    rules = {rule.name: rule for rule in plan.query.when_empty}
+    return {name: _when_empty(value, rules[name], own, empty, plan.output_types[name]) for name, value in own.items()}
+
+
+def _when_empty(
+    value: Value, rule: EmptyRule, own: dict[str, Value], empty: npt.NDArray[np.bool_], kind: DataType
+) -> Value:
+    n = empty.shape[0]
+    other = own[rule.expr.output] if isinstance(rule.expr, Previous) else evaluate(rule.expr, _no_leaf, n)
+    mine_null = value.null if value.null is not None else np.zeros(n, dtype=np.bool_)
+    other_null = other.null if other.null is not None else np.zeros(n, dtype=np.bool_)
+    null = np.where(empty, other_null, mine_null)
+    data = np.where(empty, other.data.astype(value.data.dtype), value.data)
+    return Value(type=kind, data=data, null=null if null.any() else None, overflow=value.overflow)
+
+
+def _no_leaf(expr: Expr) -> Value:
+    raise TypeError(f"{expr} is no constant")
+
+
+def _select(plan: CompiledQuery, expr: Expr, partials: PartialRows, row: Ints) -> Value:
+    def leaf(node: Expr) -> Value:
+        match node:
+            case Agg(func="count"):
+                return _slot_value(plan, -1, partials, row)
+            case Agg(func="avg"):
+                total = floats(_slot_value(plan, plan.slot_of(node), partials, row))
+                count = np.maximum(partials.ints[row, COUNT], 1)
+                return Value(type=FLOAT64, data=total / count)
+            case Agg():
+                return _slot_value(plan, plan.slot_of(node), partials, row)
+            case Previous():
+                before = partials.links[row, 0]
+                inner = next(o.expr for o in plan.query.outputs if o.name == node.output)
+                value = _select(plan, inner, partials, np.maximum(before, 0))
+                null = before < 0 if value.null is None else value.null | (before < 0)
+                return Value(type=value.type, data=value.data, null=null, overflow=value.overflow)
+            case Lit() | Col() | _:
+                raise TypeError(f"{node} is no aggregate")
+
+    return evaluate(expr, leaf, row.shape[0])
+
+
+def _finished(value: Value, name: str) -> pa.Array:
+    if value.overflow is not None and value.overflow.any():
+        raise DecimalOverflowError(
+            f"column {name!r} leaves 64 bits at the scale {value.type.scale}",
+            hint="declare its inputs with a smaller scale, or as float",
+            column=name,
+        )
+    return from_numpy(value.data, arrow_type(value.type), null=value.null)

@@ -1,0 +1,140 @@
+"""Keeps in memory the bars that can still change, and fetches older ones from the log when a late tick needs them.
+
+Of each key and frame, everything from `resident_from` on is in memory. What is older is final and in the bars topic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ashioto import keys, naming
+from ashioto.bars.algebra import CUT, KEY, START, Floats, Ints
+from ashioto.engines.embedded.core import BEGINNING, BarCore
+from ashioto.engines.embedded.output import partial_rows
+from ashioto.schedule.buckets import bucket_end
+
+if TYPE_CHECKING:
+    from ashioto.log.base import Log
+    from ashioto.period import Period
+
+_PAGE: Final = 32
+_DAYS: Final = 8 * 86_400_000
+_SLACK: Final = 4096
+
+
+class Residency:
+    """Restores, fetches and evicts the bars of a core.
+
+    Args:
+        log: Where the bars topics are.
+        core: Whose bars these are.
+    """
+
+    def __init__(self, log: Log, core: BarCore) -> None:
+        self._log, self._core = log, core
+        self._from: dict[Period, Ints] = {p: np.zeros(0, dtype=np.int64) for p in core.tables}
+        self.cuts: set[int] = set()
+
+    def restore(self) -> None:
+        """Read back the bars that were still open, and the last closed one of each key."""
+        for key in self._known_keys():
+            self._core.book.code(key)
+        for period in self._core.tables:
+            self._reserve(period)
+            parts = [self._read_back(period, code, None) for code in range(self._core.book.keys)]
+            self._load(period, [p for p in parts if p is not None])
+
+    def require(self, period: Period, codes: Ints, starts: Ints) -> None:
+        """Make sure that these buckets and the bar before each are in memory."""
+        self._reserve(period)
+        missing = starts < self._from[period][codes]
+        if not missing.any():
+            return
+        for code in np.unique(codes[missing]).tolist():
+            first = int(starts[missing & (codes == code)].min())
+            part = self._read_back(period, code, first)
+            self._load(period, [part] if part is not None else [])
+
+    def evict(self) -> None:
+        """Forget closed bars, two of each key apart."""
+        for period, table in self._core.tables.items():
+            if table.rows <= 4 * self._core.book.keys + _SLACK:
+                continue
+            rows = table.live_rows()
+            after = table.links[rows, 1]
+            spare = (after >= 0) & (table.links[np.maximum(after, 0), 1] >= 0)
+            if self._core.plan.query.continuous:
+                margin = self._core.plan.query.grace_ms + (0 if period.is_intraday else _DAYS)
+                ends = bucket_end(period, self._core.plan.query.align, table.ints[rows, START])
+                spare &= ends + margin <= self._core.now
+            gone = rows[spare]
+            self._reserve(period)
+            first_kept = np.maximum(table.ints[np.maximum(table.links[gone, 1], 0), START] + 1, 0)
+            np.maximum.at(self._from[period], table.ints[gone, KEY], first_kept)
+            table.drop(gone)
+
+    def _reserve(self, period: Period) -> None:
+        have, need = self._from[period].shape[0], self._core.book.keys
+        if need > have:
+            more = np.full(max(need, 2 * have) - have, BEGINNING, dtype=np.int64)
+            self._from[period] = np.concatenate([self._from[period], more])
+        self._core.tables[period].reserve_keys(need)
+
+    def _topic(self, period: Period) -> str:
+        query = self._core.plan.query
+        return naming.bars_topic(query.context, query.entity.name, period)
+
+    def _known_keys(self) -> list[tuple[str, ...]]:
+        """List the keys that have bars, one seek a key."""
+        topic = self._topic(self._core.plan.query.base)
+        found: list[tuple[str, ...]] = []
+        start = b""
+        while page := self._log.view(topic, start=start, stop=None, limit=1).keys:
+            *parts, _ = keys.decode(page[0])
+            found.append(tuple(parts))
+            start = keys.encode(parts) + keys.SEPARATOR.encode() + b"\xff"
+        return found
+
+    def _read_back(self, period: Period, code: int, first: int | None) -> tuple[int, pa.Table] | None:
+        """Read bars with ticks backwards from what is in memory.
+
+        Stops behind the first bar before the bucket `first`; with None, behind the first final one.
+        """
+        prefix = keys.encode(self._core.book.names[code]) + keys.SEPARATOR.encode()
+        resident = int(self._from[period][code])
+        stop = prefix + (b"\xff" if first is None else keys.time_part(max(resident, 0)).encode())
+        kept: list[pa.RecordBatch] = []
+        limit = 2 if first is None else _PAGE
+        while True:
+            page = self._log.view(self._topic(period), start=prefix, stop=stop, limit=limit, reverse=True)
+            for row, key in enumerate(page.keys):
+                bar = page.data.slice(row, 1)
+                stop = key
+                if bar.column("synthetic")[0].as_py():
+                    continue
+                kept.append(bar)
+                start = int(keys.decode(key)[-1])
+                done = bar.column("final")[0].as_py() if first is None else start < first
+                if done:
+                    self._from[period][code] = start + 1
+                    return code, pa.Table.from_batches(kept)
+            if len(page.keys) < limit:
+                self._from[period][code] = BEGINNING
+                return (code, pa.Table.from_batches(kept)) if kept else None
+            limit = _PAGE * 8
+
+    def _load(self, period: Period, parts: list[tuple[int, pa.Table]]) -> None:
+        if not parts:
+            return
+        ints: list[Ints] = []
+        floats: list[Floats] = []
+        for code, table in parts:
+            rows, reals = partial_rows(self._core.plan, table)
+            rows[:, KEY] = code
+            ints.append(rows)
+            floats.append(reals)
+        self._core.load(period, np.concatenate(ints), np.concatenate(floats))
+        self.cuts.update(int(c) for c in np.unique(np.concatenate(ints)[:, CUT]) if c >= 0)

@@ -1,0 +1,92 @@
+"""Reads the sessions of a query's keys from the schedule topic, and follows its changes."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ashioto import naming
+from ashioto.logical.schedules import is_always_open
+from ashioto.schedule.calendars import calendar_sessions
+from ashioto.schedule.sessions import Sessions
+from ashioto.schema.arrow import int64_view
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ashioto.log.base import Log
+    from ashioto.logical.nodes import Query, TimeFrame
+
+Key = tuple[str, ...]
+_FIRST: Final = date(1970, 1, 1)
+_LAST: Final = date(2099, 12, 31)
+
+
+@cache
+def open_always() -> Sessions:
+    """Return one session a UTC day, from 1970 to 2099."""
+    return calendar_sessions("24x7", _FIRST, _LAST)
+
+
+class LogSchedules:
+    """Knows the sessions of every key of a query.
+
+    Args:
+        log: Where the schedule topic is.
+        query: Whose sessions these are; without `time_frame` everything is always open.
+    """
+
+    def __init__(self, log: Log, query: Query) -> None:
+        self._log, self._query = log, query
+        frame = query.time_frame
+        self._frame = None if frame is None or is_always_open(frame) else frame
+        self._offsets: dict[int, int] = {}
+        self._sessions: dict[Key, Sessions] = {}
+        self.refresh()
+
+    def sessions(self, key: Key) -> Sessions | None:
+        """Return the sessions of a key of the query, or None where the schedule does not name it."""
+        if self._frame is None:
+            return open_always()
+        wanted = tuple(key[self._query.group_by.index(mine)] for mine, _ in self._frame.join)
+        return self._sessions.get(wanted)
+
+    def scheduled(self) -> list[Key]:
+        """Return the keys the schedule names, in the columns that join it."""
+        return list(self._sessions)
+
+    def refresh(self) -> bool:
+        """Read the schedule again if it has changed.
+
+        Returns:
+            Whether it had.
+        """
+        if self._frame is None:
+            return False
+        topic = naming.topic(self._query.context, self._frame.schedule.name)
+        offsets = self._log.end_offsets(topic)
+        if offsets == self._offsets:
+            return False
+        self._offsets = offsets
+        self._sessions = _grouped(self._frame, self._log.view(topic, start=None, stop=None).data)
+        return True
+
+
+def _grouped(frame: TimeFrame, rows: pa.RecordBatch) -> dict[Key, Sessions]:
+    names = [list(map(str, rows.column(theirs).to_pylist())) for _, theirs in frame.join]
+    of_key: dict[Key, list[int]] = {}
+    for row, key in enumerate(zip(*names, strict=True) if names else [()] * rows.num_rows):
+        of_key.setdefault(key, []).append(row)
+    opens = int64_view(rows.column(frame.open_column))
+    closes = int64_view(rows.column(frame.close_column))
+    days = int64_view(rows.column(frame.day_column))
+    shared: dict[Sessions, Sessions] = {}
+    result: dict[Key, Sessions] = {}
+    for key, found in of_key.items():
+        at = np.array(found, dtype=np.int64)
+        sessions = Sessions.build(opens[at], closes[at], days[at], label="/".join(key))
+        result[key] = shared.setdefault(sessions, sessions)
+    return result

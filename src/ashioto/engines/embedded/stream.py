@@ -1,0 +1,296 @@
+"""Runs one query on one partition of a log: ticks and heartbeats in, bars out, exactly once.
+
+Bars, late ticks, dead letters and how far has been read go into the log in one append. After a crash the reading starts
+where the last append ended, and bars that say (by `source_cut`) that they include a tick skip it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ashioto import keys, naming
+from ashioto.engines.embedded.batch import overflow_error
+from ashioto.engines.embedded.core import BEGINNING, BarCore
+from ashioto.engines.embedded.fold import FoldCounts, SumOverflow
+from ashioto.engines.embedded.residency import Residency
+from ashioto.engines.embedded.ticks import prepare
+from ashioto.engines.embedded.topics import (
+    DEAD_LETTERS,
+    DEAD_SCHEMA,
+    OFFSETS,
+    OFFSETS_SCHEMA,
+    bars_batch,
+    late_schema,
+    record_bytes,
+)
+from ashioto.log.base import Batch
+from ashioto.schema.arrow import int64_view, key_column
+
+if TYPE_CHECKING:
+    from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.engines.embedded.sessions import SessionBook
+    from ashioto.log.base import Log, Slice
+
+MAX_ROWS: Final = 1 << 18
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts how far a partition has been read and what became of its ticks; written beside the bars."""
+
+    source_offset: int = 0
+    hb_offset: int = 0
+    now_ms: int = BEGINNING
+    epoch: int = 0
+    ticks: int = 0
+    out_of_session: int = 0
+    unknown_key: int = 0
+    late: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Holds what the engine needs of a heartbeat: up to where the source must be read, and what time it says."""
+
+    cut: int
+    due: int
+    epoch: int
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Collects records that go into the next append beside the bars."""
+
+    batches: list[Batch] = field(default_factory=list)
+
+
+class PartitionRunner:
+    """Runs a query on one partition.
+
+    Args:
+        log: Where everything is.
+        plan: The query.
+        book: Its keys and their schedules.
+        partition: Number of the partition.
+        env: Prefix parts of the offsets key.
+    """
+
+    def __init__(
+        self, log: Log, plan: CompiledQuery, book: SessionBook, partition: int, *, env: tuple[str, ...] = ("dev", "local")
+    ) -> None:
+        query = plan.query
+        self._log, self._plan, self._book, self._partition = log, plan, book, partition
+        self._source = naming.topic(query.context, query.entity.name)
+        self._beats_topic = naming.heartbeat_topic(query.context, query.entity.name)
+        self._key = keys.encode([*env, query.context, query.name, partition])
+        self.progress = self._restored()
+        self._core = BarCore(plan, book)
+        self._core.now = self.progress.now_ms
+        self._residency = Residency(log, self._core)
+        self._residency.restore()
+        self._core.before_touch = self._residency.require
+        self._beats: deque[Beat] = deque()
+        self._read_beats = self.progress.hb_offset
+        self._outbox = Outbox()
+        self._dirty = False
+
+    def poll(self) -> bool:
+        """Read what is new, once.
+
+        Returns:
+            Whether anything was read.
+        """
+        beats = self._take_beats()
+        ticks = self._take_ticks()
+        return self._apply_beats() or beats or ticks
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the next flush holds final bars, which are not kept waiting."""
+        return self._urgent
+
+    _urgent = False
+
+    def flush(self, now_ms: int) -> int:
+        """Append every changed bar and how far has been read.
+
+        Args:
+            now_ms: The time, for the record of the progress.
+
+        Returns:
+            How many bars were written.
+        """
+        if not self._dirty:
+            return 0
+        written = 0
+        batches = list(self._outbox.batches)
+        for period, table in self._core.changed().items():
+            if table.num_rows:
+                batches.append(bars_batch(self._plan, period, self._partition, table))
+                written += table.num_rows
+        self._log.append([*batches, self._progress_batch(now_ms)])
+        self._outbox.batches.clear()
+        self._dirty = self._urgent = False
+        self._residency.evict()
+        return written
+
+    def _restored(self) -> Progress:
+        page = self._log.view(OFFSETS, start=self._key, stop=self._key + b"\x00")
+        rows = page.data.to_pylist()
+        return Progress(**rows[0]) if rows else Progress()
+
+    def _progress_batch(self, now_ms: int) -> Batch:
+        row = {name: getattr(self.progress, name) for name in OFFSETS_SCHEMA.names}
+        return Batch(
+            topic=OFFSETS,
+            partition=0,
+            keys=pa.array([self._key], pa.binary()),
+            timestamps=np.array([now_ms], dtype=np.int64),
+            data=pa.RecordBatch.from_pylist([row], schema=OFFSETS_SCHEMA),
+        )
+
+    def _take_beats(self) -> bool:
+        if not self._plan.query.continuous:
+            return False
+        found = self._log.read(self._beats_topic, self._partition, self._read_beats, max_rows=MAX_ROWS)
+        if found is None or found.data is None or not found.data.num_rows:
+            return False
+        base = self._plan.query.base.kind
+        mine = np.array(found.data.column("base").to_pylist()) == base
+        due = int64_view(found.data.column("due"))
+        cuts = found.data.column("source_cut").to_numpy()
+        epochs = found.data.column("epoch").to_numpy()
+        self._read_beats = found.base_offset + found.data.num_rows
+        steps = np.flatnonzero(mine & (np.diff(due, append=np.iinfo(np.int64).min) != 0))
+        for i in steps.tolist():
+            self._beats.append(Beat(int(cuts[i]), int(due[i]), int(epochs[i])))
+        return True
+
+    def _apply_beats(self) -> bool:
+        """Apply the heartbeats whose cut has been read; the others wait."""
+        applied = False
+        while self._beats and self._beats[0].cut <= self.progress.source_offset:
+            beat = self._beats.popleft()
+            if beat.epoch > self.progress.epoch:
+                self._new_epoch(beat)
+            self._core.advance(beat.due)
+            self.progress.now_ms = self._core.now
+            applied = True
+        if applied:
+            self._dirty = self._urgent = True
+            if not self._beats:
+                self.progress.hb_offset = self._read_beats
+        return applied
+
+    def _new_epoch(self, beat: Beat) -> None:
+        """Follow a new sender of heartbeats; it may have set the clock back, as a replay does."""
+        self.progress.epoch = beat.epoch
+        if beat.due < self._core.now:
+            self._core.now = beat.due - 1
+
+    def _take_ticks(self) -> bool:
+        found = self._log.read(self._source, self._partition, self.progress.source_offset, max_rows=MAX_ROWS)
+        if found is None:
+            return False
+        stop = found.base_offset + len(found.keys)
+        if found.data is not None:
+            for low, high in self._stretches(found.base_offset, stop):
+                self._fold(found, low, high)
+        self.progress.source_offset = stop
+        self._dirty = True
+        return True
+
+    def _stretches(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Split a stretch of offsets where a restored bar ends, so that each bar includes a piece whole or not at all."""
+        inner = sorted(c + 1 for c in self._residency.cuts if low < c + 1 < high)
+        edges = [low, *inner, high]
+        return list(zip(edges[:-1], edges[1:], strict=True))
+
+    def _fold(self, found: Slice, low: int, high: int) -> None:
+        offset = found.base_offset
+        batch = found.data.slice(low - offset, high - low)
+        batch, first = self._divert_late(batch, low)
+        self._fold_or_split(batch, first, high - 1)
+
+    def _fold_or_split(self, batch: pa.RecordBatch, offsets: np.ndarray, cut: int) -> None:
+        """Fold a batch; where a sum would overflow, halve it until the one tick is found that cannot be taken."""
+        if not batch.num_rows:
+            return
+        prepared = prepare(self._plan, self._book, batch, offsets=offsets)
+        self._reject(batch, offsets, prepared.rejected.rows, prepared.rejected.reasons)
+        try:
+            counts = self._core.fold(prepared.ticks, cut=cut)
+        except SumOverflow as error:
+            if batch.num_rows == 1:
+                self._reject(batch, offsets, [0], [overflow_error(self._plan, error).message])
+                return
+            half = batch.num_rows // 2
+            self._fold_or_split(batch.slice(0, half), offsets[:half], int(offsets[half]) - 1)
+            self._fold_or_split(batch.slice(half), offsets[half:], cut)
+            return
+        self._count(counts)
+
+    def _count(self, counts: FoldCounts) -> None:
+        self.progress.ticks += counts.ticks
+        self.progress.out_of_session += counts.out_of_session
+        self.progress.unknown_key += counts.unknown_key
+
+    def _divert_late(self, batch: pa.RecordBatch, first: int) -> tuple[pa.RecordBatch, np.ndarray]:
+        """Send ticks older than the retention to the late topic."""
+        query = self._plan.query
+        offsets = np.arange(first, first + batch.num_rows, dtype=np.int64)
+        horizon = self._core.now - query.retention_ms - query.grace_ms
+        if not query.continuous or self._core.now == BEGINNING:
+            return batch, offsets
+        at = int64_view(batch.column(query.entity.timestamp or ""))
+        late = at < horizon
+        if not late.any():
+            return batch, offsets
+        rows = batch.take(pa.array(np.flatnonzero(late)))
+        reason = pa.array([f"older than the retention of {query.retention_ms // 1000} s"] * rows.num_rows, pa.string())
+        data = pa.RecordBatch.from_arrays([*rows.columns, reason], schema=late_schema(query))
+        self._outbox.batches.append(
+            Batch(
+                topic=naming.late_topic(query.context, query.entity.name),
+                partition=self._partition,
+                keys=key_column(query.entity.keys, rows),
+                timestamps=np.ascontiguousarray(at[late]),
+                data=data,
+            )
+        )
+        self.progress.late += rows.num_rows
+        kept = np.flatnonzero(~late)
+        return batch.take(pa.array(kept)), offsets[kept]
+
+    def _reject(self, batch: pa.RecordBatch, offsets: np.ndarray, rows: list[int], reasons: list[str]) -> None:
+        """Send bad records to the dead letters with the reason, the original and where it came from."""
+        if not rows:
+            return
+        record_keys = [keys.encode([self._source, self._partition, int(offsets[r])]) for r in rows]
+        data = [
+            {
+                "source_topic": self._source,
+                "source_partition": self._partition,
+                "source_offset": int(offsets[row]),
+                "reason": reason,
+                "record_key": None,
+                "value": record_bytes(batch.slice(row, 1)),
+            }
+            for row, reason in zip(rows, reasons, strict=True)
+        ]
+        self._outbox.batches.append(
+            Batch(
+                topic=DEAD_LETTERS,
+                partition=0,
+                keys=pa.array(record_keys, pa.binary()),
+                timestamps=np.zeros(len(rows), dtype=np.int64),
+                data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
+            )
+        )
+        self.progress.rejected += len(rows)

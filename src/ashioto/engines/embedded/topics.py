@@ -1,0 +1,159 @@
+"""The topics the engine reads and writes beside ticks and bars, and how rows become records of them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ashioto import keys, naming
+from ashioto.engines.embedded.output import TIME, bar_schema
+from ashioto.log.base import Batch, TopicSpec
+from ashioto.schema.arrow import int64_view, key_column, storage_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.logical.nodes import Query
+    from ashioto.period import Period
+
+OFFSETS: Final = "rc.engine.offsets"
+DEAD_LETTERS: Final = "rc.dlq"
+HB_STATE: Final = "rc.hb.state"
+DEV_CLOCK: Final = "rc.dev.clock"
+DAY: Final = 86_400_000
+
+OFFSETS_SCHEMA: Final = pa.schema(
+    [
+        ("source_offset", pa.int64()),
+        ("hb_offset", pa.int64()),
+        ("now_ms", pa.int64()),
+        ("epoch", pa.int64()),
+        ("ticks", pa.int64()),
+        ("out_of_session", pa.int64()),
+        ("unknown_key", pa.int64()),
+        ("late", pa.int64()),
+        ("rejected", pa.int64()),
+    ]
+)
+DEAD_SCHEMA: Final = pa.schema(
+    [
+        ("source_topic", pa.string()),
+        ("source_partition", pa.int64()),
+        ("source_offset", pa.int64()),
+        ("reason", pa.string()),
+        ("record_key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+HB_STATE_SCHEMA: Final = pa.schema(
+    [
+        ("last_hb_at_utc", TIME),
+        ("mode", pa.string()),
+        ("holder", pa.string()),
+        ("epoch", pa.int64()),
+        ("updated_at_utc", TIME),
+    ]
+)
+CLOCK_SCHEMA: Final = pa.schema([("event_ms", pa.int64()), ("wall_ms", pa.int64()), ("speed", pa.float64())])
+
+
+def marker_schema(query: Query) -> pa.Schema:
+    """Return the columns of an entity's heartbeats."""
+    return pa.schema(
+        [
+            *(pa.field(name, pa.string()) for name in query.group_by),
+            ("base", pa.string()),
+            ("kind", pa.string()),
+            ("at", TIME),
+            ("due", TIME),
+            ("bucket_start", TIME),
+            ("bucket_end", TIME),
+            ("market_date", pa.date32()),
+            ("closes", pa.list_(pa.string())),
+            ("next_at", TIME),
+            ("next_bucket_start", TIME),
+            ("next_market_date", pa.date32()),
+            ("source_cut", pa.int64()),
+            ("epoch", pa.int64()),
+        ]
+    )
+
+
+def late_schema(query: Query) -> pa.Schema:
+    """Return the columns of ticks that came too late: those of the entity, and why."""
+    return storage_schema(query.entity).append(pa.field("reason", pa.string()))
+
+
+def query_topics(plan: CompiledQuery, partitions: int) -> list[TopicSpec]:
+    """Return every topic a query reads or writes, its schedule apart."""
+    query = plan.query
+    context, entity = query.context, query.entity.name
+    ticks = TopicSpec(
+        name=naming.topic(context, entity), partitions=partitions, cleanup="delete", schema=storage_schema(query.entity),
+        retention_ms=None,
+    )  # fmt: skip
+    bars = [
+        TopicSpec(
+            name=naming.bars_topic(context, entity, period), partitions=partitions, cleanup="compact",
+            schema=bar_schema(plan, period), retention_ms=None,
+        )
+        for period in query.frames
+    ]  # fmt: skip
+    late = TopicSpec(
+        name=naming.late_topic(context, entity), partitions=partitions, cleanup="delete", schema=late_schema(query),
+        retention_ms=None,
+    )  # fmt: skip
+    beats = TopicSpec(
+        name=naming.heartbeat_topic(context, entity), partitions=partitions, cleanup="delete",
+        schema=marker_schema(query), retention_ms=7 * DAY,
+    )  # fmt: skip
+    return [ticks, *bars, late, *([beats] if query.continuous else [])]
+
+
+def system_topics() -> list[TopicSpec]:
+    """Return the topics that every project has once."""
+    specs = [
+        ("compact", OFFSETS, OFFSETS_SCHEMA),
+        ("delete", DEAD_LETTERS, DEAD_SCHEMA),
+        ("compact", HB_STATE, HB_STATE_SCHEMA),
+        ("compact", DEV_CLOCK, CLOCK_SCHEMA),
+    ]
+    return [
+        TopicSpec(name=n, partitions=1, cleanup="compact" if c == "compact" else "delete", schema=s, retention_ms=None)
+        for c, n, s in specs
+    ]
+
+
+def bars_batch(plan: CompiledQuery, period: Period, partition: int, table: pa.Table) -> Batch:
+    """Return bars as records: key `1␟key…␟bucket start`, timestamp the bucket start."""
+    query = plan.query
+    data = table.combine_chunks().to_batches()[0]
+    return Batch(
+        topic=naming.bars_topic(query.context, query.entity.name, period),
+        partition=partition,
+        keys=bar_keys(data, query.group_by),
+        timestamps=np.ascontiguousarray(int64_view(data.column("bucket_start"))),
+        data=data,
+    )
+
+
+def bar_keys(data: pa.RecordBatch, group_by: Sequence[str]) -> pa.Array:
+    """Return the key bytes of bars; shape (rows,)."""
+    prefix = pc.cast(key_column(group_by, data).dictionary_decode(), pa.string())
+    start = pc.utf8_lpad(
+        pc.cast(pc.cast(data.column("bucket_start"), pa.int64()), pa.string()), keys.TIME_DIGITS, padding="0"
+    )
+    return pc.cast(pc.binary_join_element_wise(prefix, start, keys.SEPARATOR), pa.binary())
+
+
+def record_bytes(row: pa.RecordBatch) -> bytes:
+    """Return one record as the bytes of an Arrow stream: what the dead letters keep."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, row.schema) as writer:
+        writer.write_batch(row)
+    return sink.getvalue()

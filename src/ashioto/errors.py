@@ -1,0 +1,112 @@
+"""Every error a user can meet, as one tree.
+
+::
+
+    AshiotoError
+    ├── UsageError          the call itself is wrong (exit code 2)
+    │   └── ChainError      a step of the query chain is out of order
+    ├── DefinitionError     a declared entity, query or name does not hold together
+    │   └── PeriodError     a period does not parse or does not nest
+    ├── ConfigError         ashioto.toml or an environment override is wrong
+    ├── InputError          a file, row or value that was handed in is wrong
+    ├── ScheduleError       sessions overlap, are empty, or a calendar is unknown
+    ├── UnsupportedError    the chosen engine or log cannot do this
+    ├── LogError            the log refused or failed
+    │   ├── LogCorruptError     the file is truncated or is no log
+    │   ├── LogFullError        the disk is full
+    │   ├── LogBusyError        another process holds the log
+    │   ├── StaleEpochError     a newer writer exists
+    │   └── UnknownTopicError   the topic was never created
+    └── DecimalOverflowError  a decimal no longer fits 64 bits; names the column
+
+A message says what and which; `hint` says the way out, and is printed as ``Hint: …`` on a line of its own.
+"""
+
+from __future__ import annotations
+
+
+class AshiotoError(Exception):
+    """Carries what went wrong, which object it was, and the way out.
+
+    Args:
+        message: What and which, one sentence, no full stop needed.
+        hint: The way out; empty when there is none.
+        ids: Machine-readable names of the objects concerned, e.g. ``topic="trading.rate"``.
+
+    >>> print(AshiotoError("no column 'prise'", hint="did you mean 'price'?", column="prise"))
+    no column 'prise'
+    Hint: did you mean 'price'?
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", **ids: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.ids = ids
+
+    def __str__(self) -> str:
+        return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(AshiotoError):
+    """Says that the call itself is wrong."""
+
+    exit_code = 2
+
+
+class ChainError(UsageError):
+    """Says that a step of the query chain is out of order, twice or missing."""
+
+
+class DefinitionError(AshiotoError):
+    """Says that a declared entity, query or name does not hold together."""
+
+
+class PeriodError(DefinitionError):
+    """Says that a period does not parse or does not nest."""
+
+
+class ConfigError(AshiotoError):
+    """Says that the configuration file or an override is wrong."""
+
+
+class InputError(AshiotoError):
+    """Says that a file, row or value that was handed in is wrong."""
+
+
+class ScheduleError(AshiotoError):
+    """Says that sessions overlap, are empty, or that a calendar is unknown."""
+
+
+class UnsupportedError(AshiotoError):
+    """Says that the chosen engine or log cannot do this."""
+
+
+class LogError(AshiotoError):
+    """Says that the log refused or failed."""
+
+
+class LogCorruptError(LogError):
+    """Says that a log file is truncated or is no log."""
+
+
+class LogFullError(LogError):
+    """Says that the disk of the log is full; nothing of the batch was written."""
+
+
+class LogBusyError(LogError):
+    """Says that another process held the log for too long."""
+
+
+class StaleEpochError(LogError):
+    """Says that a writer with a newer epoch exists, so this write was refused."""
+
+
+class UnknownTopicError(LogError):
+    """Says that a topic was never created."""
+
+
+class DecimalOverflowError(AshiotoError):
+    """Says that a decimal column no longer fits into 64 bits."""

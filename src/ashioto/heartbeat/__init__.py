@@ -1,0 +1,1 @@
+"""The heartbeat: says that buckets exist and that they are finished."""

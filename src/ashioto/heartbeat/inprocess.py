@@ -1,0 +1,144 @@
+"""Drives the planner inside one process: the heartbeat of `rc dev`, without election or fencing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from ashioto import keys, naming
+from ashioto.engines.embedded.schedules import LogSchedules
+from ashioto.engines.embedded.topics import HB_STATE, HB_STATE_SCHEMA, marker_schema
+from ashioto.heartbeat.planner import plan_markers
+from ashioto.log.base import Batch
+from ashioto.log.partition import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ashioto.heartbeat.planner import Marker
+    from ashioto.log.base import Log
+    from ashioto.logical.nodes import Query
+    from ashioto.schedule.sessions import Sessions
+
+Key = tuple[str, ...]
+
+
+class InProcessHeartbeat:
+    """Sends the markers of one query when they are due.
+
+    Args:
+        log: Where schedule, ticks and heartbeats are.
+        query: Whose buckets these are; continuous.
+        start_ms: Markers due after this moment are sent.
+        env: Environment and cluster, as in every control key.
+    """
+
+    def __init__(self, log: Log, query: Query, *, start_ms: int, env: tuple[str, ...] = ("dev", "local")) -> None:
+        self._log, self._query = log, query
+        self._source = naming.topic(query.context, query.entity.name)
+        self._topic = naming.heartbeat_topic(query.context, query.entity.name)
+        self._key = keys.SEPARATOR.join([*env, query.context, query.entity.name, query.base.kind]).encode()
+        self._schedules = LogSchedules(log, query)
+        self._seen: set[Key] = set()
+        self._partitions = log.describe(self._source).spec.partitions
+        self._sent, self._epoch = start_ms, self._last_epoch() + 1
+
+    @property
+    def sent_ms(self) -> int:
+        """Every marker due at or before this moment has been sent."""
+        return self._sent
+
+    def restart_at(self, start_ms: int) -> None:
+        """Go on from another moment under a new epoch, as after the clock was set for a replay."""
+        self._sent, self._epoch = start_ms, self._epoch + 1
+
+    def know(self, found: Iterable[Key]) -> None:
+        """Add keys that the schedule does not name itself, because it is open for all of them."""
+        self._seen.update(found)
+
+    def send(self, now_ms: int) -> int:
+        """Send every marker that is due.
+
+        Args:
+            now_ms: The time, ms.
+
+        Returns:
+            How many markers were sent.
+        """
+        if now_ms <= self._sent:
+            return 0
+        self._schedules.refresh()
+        cuts = self._log.end_offsets(self._source)
+        rows: list[tuple[Marker, Key]] = []
+        for sessions, members in self._groups():
+            markers = plan_markers(self._query, sessions, after=self._sent, until=now_ms)
+            rows += [(marker, key) for marker in markers for key in members]
+        rows.sort(key=lambda r: (r[0].due, r[0].kind == "live", r[1]))
+        self._sent = now_ms
+        if rows:
+            self._log.append([*self._batches(rows, cuts), self._state(now_ms)])
+        return len(rows)
+
+    def _groups(self) -> list[tuple[Sessions, list[Key]]]:
+        wanted = sorted(self._seen | {k for k in self._schedules.scheduled() if len(k) == len(self._query.group_by)})
+        found: dict[int, tuple[Sessions, list[Key]]] = {}
+        for key in wanted:
+            sessions = self._schedules.sessions(key)
+            if sessions is not None:
+                found.setdefault(id(sessions), (sessions, []))[1].append(key)
+        return list(found.values())
+
+    def _batches(self, rows: list[tuple[Marker, Key]], cuts: dict[int, int]) -> list[Batch]:
+        split: dict[int, list[tuple[Marker, Key]]] = {}
+        for row in rows:
+            split.setdefault(partition_of(keys.encode(row[1]), self._partitions), []).append(row)
+        return [
+            Batch(
+                topic=self._topic,
+                partition=partition,
+                keys=pa.array([keys.encode(key) for _, key in part], pa.binary()),
+                timestamps=np.array([marker.at for marker, _ in part], dtype=np.int64),
+                data=self._data(part, cuts[partition]),
+            )
+            for partition, part in sorted(split.items())
+        ]
+
+    def _data(self, rows: list[tuple[Marker, Key]], cut: int) -> pa.RecordBatch:
+        schema = marker_schema(self._query)
+        markers = [m for m, _ in rows]
+        columns = [[key[i] for _, key in rows] for i in range(len(self._query.group_by))]
+        values = [
+            *columns,
+            [self._query.base.kind] * len(rows),
+            [m.kind for m in markers],
+            [m.at for m in markers],
+            [m.due for m in markers],
+            [m.bucket_start for m in markers],
+            [m.bucket_end for m in markers],
+            [m.day for m in markers],
+            [list(m.closes) for m in markers],
+            [m.next_at for m in markers],
+            [m.next_bucket_start for m in markers],
+            [m.next_day for m in markers],
+            [cut] * len(rows),
+            [self._epoch] * len(rows),
+        ]
+        arrays = [pa.array(v, f.type) for v, f in zip(values, schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _last_epoch(self) -> int:
+        page = self._log.view(HB_STATE, start=self._key, stop=self._key + b"\x00")
+        return int(page.data.column("epoch")[0].as_py()) if page.keys else 0
+
+    def _state(self, now_ms: int) -> Batch:
+        values = [[now_ms], ["active"], ["rc dev"], [self._epoch], [now_ms]]
+        arrays = [pa.array(v, f.type) for v, f in zip(values, HB_STATE_SCHEMA, strict=True)]
+        return Batch(
+            topic=HB_STATE,
+            partition=0,
+            keys=pa.array([self._key], pa.binary()),
+            timestamps=np.array([now_ms], dtype=np.int64),
+            data=pa.RecordBatch.from_arrays(arrays, schema=HB_STATE_SCHEMA),
+        )

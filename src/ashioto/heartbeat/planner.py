@@ -1,0 +1,165 @@
+"""Plans markers: a pure function of the schedule, the frames and a stretch of time.
+
+A segment (base bucket ∩ session) yields a `live` marker when it starts and a `final` marker when it has ended and grace has
+passed. Keys with equal schedules share one plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ashioto.schedule.buckets import bucket_end, bucket_start, closings_between
+from ashioto.schedule.segments import segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ashioto.logical.nodes import Query
+    from ashioto.schedule.buckets import Ints
+    from ashioto.schedule.segments import Segments
+    from ashioto.schedule.sessions import Sessions
+
+MarkerKind = Literal["live", "final"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """Says that a segment has begun or ended; what it says depends on the query and the segment only.
+
+    Args:
+        kind: `live` or `final`.
+        due: When it may be sent, ms: the segment's start, or its end and grace.
+        at: Event time of the record, ms: the start of the segment, or for `live` of the one before it, if there is one.
+        bucket_start: Base bucket of `at`, ms.
+        bucket_end: Its end, ms.
+        day: Market date of `at`, days.
+        closes: Kinds of bars whose bucket ends with this segment; empty in `live`.
+        next_at: `live` only: the start of the segment that begins, ms.
+        next_bucket_start: Its base bucket, ms.
+        next_day: Its market date, days.
+    """
+
+    kind: MarkerKind
+    due: int
+    at: int
+    bucket_start: int
+    bucket_end: int
+    day: int
+    closes: tuple[str, ...] = ()
+    next_at: int | None = None
+    next_bucket_start: int | None = None
+    next_day: int | None = None
+
+
+def plan_markers(query: Query, sessions: Sessions, *, after: int, until: int) -> list[Marker]:
+    """Return every marker due in `(after, until]`, in the order in which they are due.
+
+    Args:
+        query: Frames, alignment and grace.
+        sessions: The schedule of the keys the markers are for.
+        after: Last moment whose markers have been sent, ms.
+        until: The time, ms; no marker is dated after it.
+    """
+    if until <= after or not len(sessions):
+        return []
+    found = [*_live(query, sessions, after, until), *_final(query, sessions, after, until)]
+    return sorted(found, key=lambda m: (m.due, m.kind == "live", m.at))
+
+
+def next_due(query: Query, sessions: Sessions, *, after: int) -> int | None:
+    """Return when the first marker after a moment is due, or None when the schedule has run out."""
+    horizon = after
+    step = max(query.base.millis if query.base.is_intraday else 0, 3_600_000)
+    last = int(sessions.closes[-1]) if len(sessions) else after
+    while horizon <= last + query.grace_ms + 366 * 86_400_000:
+        markers = plan_markers(query, sessions, after=horizon, until=horizon + step)
+        if markers:
+            return markers[0].due
+        horizon, step = horizon + step, step * 2
+    return None
+
+
+def _live(query: Query, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
+    found = _starting(query, sessions, after + 1, until + 1)
+    if not found.start.shape[0]:
+        return
+    for i, start in enumerate(found.start.tolist()):
+        before = _before(query, sessions, start)
+        session = int(found.session_index[i])
+        at, at_session = before or (start, session)
+        begin, end, day = _labels(query, sessions, at, at_session)
+        yield Marker(
+            kind="live",
+            due=start,
+            at=at,
+            bucket_start=begin,
+            bucket_end=end,
+            day=day,
+            next_at=start,
+            next_bucket_start=int(found.bucket_start[i]),
+            next_day=int(sessions.days[session]),
+        )
+
+
+def _final(query: Query, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
+    low, high = after - query.grace_ms, until - query.grace_ms
+    closing: dict[int, list[str]] = {}
+    for frame in query.frames:
+        ends = closings_between(sessions, frame, query.align, low, high).closes_at
+        for end in ends.tolist():
+            closing.setdefault(end, []).append(frame.kind)
+    reach = query.base.millis if query.base.is_intraday else 0
+    found = _starting(query, sessions, low - max(reach, _longest(sessions, low, high)), high + 1)
+    ended = {
+        end: (start, session)
+        for start, end, session in zip(
+            found.start.tolist(), found.end.tolist(), found.session_index.tolist(), strict=True
+        )
+        if low < end <= high
+    }
+    for end in sorted(ended.keys() | closing.keys()):
+        at, session = ended.get(end) or _before(query, sessions, end) or (end, len(sessions) - 1)
+        begin, bucket_until, day = _labels(query, sessions, at, session)
+        yield Marker(
+            kind="final",
+            due=end + query.grace_ms,
+            at=at,
+            bucket_start=begin,
+            bucket_end=bucket_until,
+            day=day,
+            closes=tuple(closing.get(end, ())),
+        )
+
+
+def _longest(sessions: Sessions, low: int, high: int) -> int:
+    """Return the length of the longest session that may end in a stretch; a segment is never longer."""
+    near = (sessions.closes > low) & (sessions.opens <= high)
+    return int((sessions.closes - sessions.opens)[near].max()) if near.any() else 0
+
+
+def _starting(query: Query, sessions: Sessions, low: int, high: int) -> Segments:
+    return segments(sessions, query.base, query.align, low, high)
+
+
+def _before(query: Query, sessions: Sessions, start: int) -> tuple[int, int] | None:
+    """Return (start, session) of the last segment that starts before a moment."""
+    index = int(np.searchsorted(sessions.opens, start, "left")) - 1
+    if index < 0:
+        return None
+    opened, closed = int(sessions.opens[index]), int(sessions.closes[index])
+    inside = min(start, closed) - 1
+    begin = int(bucket_start(query.base, query.align, *_one(inside, opened, int(sessions.days[index])))[0])
+    return (max(begin, opened) if query.base.is_intraday else opened), index
+
+
+def _labels(query: Query, sessions: Sessions, at: int, session: int) -> tuple[int, int, int]:
+    day = int(sessions.days[session])
+    begin = bucket_start(query.base, query.align, *_one(at, int(sessions.opens[session]), day))
+    return int(begin[0]), int(bucket_end(query.base, query.align, begin)[0]), day
+
+
+def _one(at: int, opened: int, day: int) -> tuple[Ints, Ints, Ints]:
+    return np.array([at]), np.array([opened]), np.array([day])

@@ -1,0 +1,1 @@
+"""What a query means, apart from how it was written and what runs it."""

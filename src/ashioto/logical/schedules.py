@@ -1,0 +1,36 @@
+"""The ready-made schedule that is always open: one session a UTC day, for every key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ashioto.logical.nodes import DATE, TIMESTAMP, Column, Entity, TimeFrame
+
+ALWAYS_OPEN: Final = Entity(
+    name="AlwaysOpen",
+    kind="table",
+    columns=(
+        Column(name="open", type=TIMESTAMP, role="key"),
+        Column(name="close", type=TIMESTAMP),
+        Column(name="market_date", type=DATE),
+    ),
+)
+"""A schedule nobody writes: its sessions follow from the calendar, `[00:00, 24:00)` UTC of every day."""
+
+
+def always_open() -> TimeFrame:
+    """Return the time frame that joins every key to `ALWAYS_OPEN`.
+
+    >>> always_open().join
+    ()
+    """
+    return TimeFrame(schedule=ALWAYS_OPEN, join=(), open_column="open", close_column="close", day_column="market_date")
+
+
+def is_always_open(time_frame: TimeFrame) -> bool:
+    """Return whether sessions follow from the calendar, so that no schedule rows are needed.
+
+    >>> is_always_open(always_open())
+    True
+    """
+    return time_frame.schedule == ALWAYS_OPEN

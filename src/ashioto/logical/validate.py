@@ -1,0 +1,315 @@
+"""Checks that a query holds together, and brings it into its one canonical form.
+
+Sorting frames and join pairs, and filling in `when_empty`, happen here, so two queries of one meaning are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, get_args
+
+from ashioto.errors import DefinitionError, PeriodError
+from ashioto.logical.empty import empty_rules
+from ashioto.logical.entities import check_entity, check_name
+from ashioto.logical.nodes import BOOL, DATE, TEXT, TIMESTAMP, Agg, AlignName, Col, DataType, Previous, Query, walk
+from ashioto.logical.types import type_of
+from ashioto.naming import check_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ashioto.logical.nodes import Entity, Expr, Output, TimeFrame
+    from ashioto.period import Period
+
+ENVELOPE: Final = (
+    "bucket_start",
+    "bucket_end",
+    "market_date",
+    "final",
+    "synthetic",
+    "first_at",
+    "first_seq",
+    "last_at",
+    "last_seq",
+    "source_cut",
+    "origin",
+)
+"""Columns that every bar has beside its keys and selected columns."""
+
+RESERVED: Final = frozenset({*ENVELOPE, "period"})
+"""Names that no key or selected column may take."""
+
+
+def check_query(query: Query) -> Query:
+    """Return the query in canonical form, if it holds together.
+
+    Raises:
+        DefinitionError: Something in it does not fit; the message says what, the hint how to put it right.
+        PeriodError: Its frames do not nest.
+
+    >>> from ashioto.logical.nodes import Column, Entity, Output
+    >>> from ashioto.period import Period
+    >>> rate = Entity(name="Rate", kind="stream", columns=(Column(name="at", type=TIMESTAMP, role="timestamp"),))
+    >>> query = Query(context="trading", name="rate_bars", entity=rate, where=(), time_frame=None,
+    ...     frames=(Period.hours(1), Period.minutes(5)), align="clock", continuous=False, grace_ms=0, retention_ms=0,
+    ...     group_by=(), outputs=(Output(name="ticks", expr=Agg(func="count", arg=None)),), when_empty=())
+    >>> check_query(query).base
+    Period('5m')
+    """
+    check_context(query.context)
+    check_name(query.name, "query")
+    check_entity(query.entity)
+    if query.entity.kind != "stream":
+        raise DefinitionError(f"{query.entity.name} is a table", hint="bars are made of the events of a Stream")
+    frames = check_frames(query.frames)
+    for condition in query.where:
+        check_condition(condition, query.entity)
+    frame = query.time_frame and check_time_frame(query.time_frame, query.entity)
+    check_group_by(query.group_by, query.entity, frame)
+    check_timing(query)
+    types = output_types(query.outputs, query.entity)
+    _check_output_names(query)
+    rules = empty_rules(query, types)
+    return replace(query, frames=frames, time_frame=frame, when_empty=rules)
+
+
+def check_frames(frames: Iterable[Period]) -> tuple[Period, ...]:
+    """Return the frames ascending, if each is a whole number of the smallest.
+
+    Raises:
+        PeriodError: There is none, one is named twice, or one does not hold the smallest.
+
+    >>> from ashioto.period import Period
+    >>> check_frames([Period.hours(1), Period.minutes(5)])
+    (Period('5m'), Period('1h'))
+    """
+    given = tuple(frames)
+    if not given:
+        raise PeriodError("there is no period", hint="name at least one, e.g. Period.minutes(1)")
+    ordered = tuple(sorted(set(given)))
+    if len(ordered) != len(given):
+        twice = next(p for p in given if given.count(p) > 1)
+        raise PeriodError(f"the period {twice} is named twice", hint="name each period once", period=twice.kind)
+    base = ordered[0]
+    for frame in ordered[1:]:
+        if not frame.holds(base):
+            raise PeriodError(
+                f"{frame} is not a whole number of {base}, the smallest period",
+                hint=_nesting_hint(frame, base),
+                period=frame.kind,
+                base=base.kind,
+            )
+    return ordered
+
+
+def check_condition(condition: Expr, entity: Entity) -> None:
+    """Check a condition of `where`: a truth about one tick.
+
+    Raises:
+        DefinitionError: It is no condition, or it looks beyond one tick.
+
+    >>> from ashioto.logical.nodes import Entity, Lit
+    >>> check_condition(Lit(type=BOOL, value=True), Entity(name="Rate", kind="stream", columns=()))
+    """
+    for part in walk(condition):
+        if isinstance(part, Agg | Previous):
+            what = f"{part.func}()" if isinstance(part, Agg) else "previous()"
+            raise DefinitionError(f"{what} stands outside select", hint="where looks at one tick at a time")
+    found = type_of(condition, entity)
+    if found != BOOL:
+        raise DefinitionError(f"where needs a condition, not {found}", hint="compare, e.g. Rate.size > 0")
+
+
+def check_time_frame(frame: TimeFrame, entity: Entity) -> TimeFrame:
+    """Return the time frame with its join in order, if it ties ticks to exactly one list of sessions.
+
+    Raises:
+        DefinitionError: A column is missing or of the wrong type, or a key of the schedule is not joined.
+
+    >>> from ashioto.logical.nodes import Entity
+    >>> from ashioto.logical.schedules import always_open
+    >>> check_time_frame(always_open(), Entity(name="Rate", kind="stream", columns=())).open_column
+    'open'
+    """
+    schedule = frame.schedule
+    check_entity(schedule)
+    for name, wanted in ((frame.open_column, TIMESTAMP), (frame.close_column, TIMESTAMP), (frame.day_column, DATE)):
+        found = type_of(Col(name=name), schedule)
+        if found != wanted:
+            raise DefinitionError(
+                f"{schedule.name}.{name} is {found}, the schedule needs {wanted} here",
+                hint="open and close are datetime columns, the day_key is a date column",
+                column=name,
+            )
+    for ours, theirs in frame.join:
+        left, right = type_of(Col(name=ours), entity), type_of(Col(name=theirs), schedule)
+        if left != right:
+            raise DefinitionError(
+                f"{entity.name}.{ours} is {left}, {schedule.name}.{theirs} is {right}",
+                hint="join columns must be of one type",
+            )
+    _check_keys(frame)
+    return replace(frame, join=tuple(sorted(set(frame.join))))
+
+
+def check_group_by(group_by: tuple[str, ...], entity: Entity, frame: TimeFrame | None) -> None:
+    """Check that grouping columns exist, are text, and contain what the schedule is joined by.
+
+    Raises:
+        DefinitionError: One does not fit.
+
+    >>> from ashioto.logical.nodes import Entity
+    >>> check_group_by((), Entity(name="Rate", kind="stream", columns=()), None)
+    """
+    for name in group_by:
+        found = type_of(Col(name=name), entity)
+        if found != TEXT:
+            raise DefinitionError(
+                f"{entity.name}.{name} is {found}, bars are grouped by text",
+                hint="declare keys as Field[str]",
+                column=name,
+            )
+        if name in RESERVED:
+            raise DefinitionError(
+                f"{entity.name}.{name} has a name that every bar needs for itself",
+                hint=f"rename it; taken are {', '.join(sorted(RESERVED))}",
+                column=name,
+            )
+    if len(set(group_by)) != len(group_by):
+        raise DefinitionError(f"group_by names a column twice: {', '.join(group_by)}", hint="name each column once")
+    missing = [ours for ours, _ in frame.join if ours not in group_by] if frame else []
+    if missing:
+        raise DefinitionError(
+            f"group_by lacks {', '.join(missing)}, by which ticks find their sessions",
+            hint=f"group by {', '.join([*group_by, *missing])}",
+        )
+
+
+def check_timing(query: Query) -> None:
+    """Check alignment, grace, retention and what continuous bars need.
+
+    Raises:
+        DefinitionError: They contradict each other.
+    """
+    if query.align not in get_args(AlignName):
+        raise DefinitionError(f"no such alignment: {query.align!r}", hint="'clock' or 'session'")
+    if query.time_frame is None and query.continuous:
+        raise DefinitionError(
+            "ensure_continuous needs a time_frame: without sessions nothing says which bars must exist",
+            hint="for a market that never closes add .time_frame(ao.AlwaysOpen) before .tumbling(...)",
+        )
+    if query.time_frame is None and query.align == "session":
+        raise DefinitionError("align='session' needs a time_frame", hint="add .time_frame(...) or use align='clock'")
+    for name, value in (("grace", query.grace_ms), ("retention", query.retention_ms)):
+        if value < 0:
+            raise DefinitionError(f"{name} is negative: {value} ms", hint=f"e.g. {name}=timedelta(seconds=5)")
+
+
+def output_types(outputs: tuple[Output, ...], entity: Entity) -> dict[str, DataType]:
+    """Return the type of each selected column, by name.
+
+    Raises:
+        DefinitionError: One does not type, is no number, nests aggregates, or goes back more than one bar.
+
+    >>> from ashioto.logical.nodes import Entity, Output
+    >>> found = output_types((Output(name="n", expr=Agg(func="count", arg=None)),), Entity(
+    ...     name="Rate", kind="stream", columns=()))
+    >>> str(found["n"])
+    'int64'
+    """
+    types: dict[str, DataType] = {}
+    for output in outputs:
+        _check_shape(output, entity)
+    plain = [o for o in outputs if not _uses_previous(o)]
+    looking_back = [o for o in outputs if _uses_previous(o)]
+    for output in plain:
+        types[output.name] = type_of(output.expr, entity)
+    reachable = dict(types)
+    for output in looking_back:
+        _check_previous(output, reachable, looking_back)
+        types[output.name] = type_of(output.expr, entity, reachable)
+    for name, found in types.items():
+        if not found.is_numeric:
+            raise DefinitionError(f"{name} is {found}, a selected column must be a number", hint="select a number")
+    return {o.name: types[o.name] for o in outputs}
+
+
+def _nesting_hint(frame: Period, base: Period) -> str:
+    if base.is_intraday and frame.is_intraday:
+        step = base.millis // 1000
+        below = frame.millis // 1000 // step
+        near = [type(frame).seconds(n * step) for n in (below, below + 1) if n > 1]
+        return f"{' or '.join(map(str, near))} would fit {base}; or add a smaller period that divides both"
+    return f"make the smallest period 1d or an intraday one; {base} buckets do not fill {frame} buckets"
+
+
+def _check_keys(frame: TimeFrame) -> None:
+    schedule = frame.schedule
+    if frame.open_column not in schedule.keys:
+        raise DefinitionError(
+            f"{schedule.name}.{frame.open_column} is no key, so a key could hold one session only",
+            hint=f"declare {frame.open_column}: Field[datetime] = ao.key()",
+            column=frame.open_column,
+        )
+    joined = {theirs for _, theirs in frame.join}
+    for name in schedule.keys:
+        if name != frame.open_column and name not in joined:
+            raise DefinitionError(
+                f"{schedule.name}.{name} is a key of the schedule but the condition does not join it",
+                hint=f"add & (... == {schedule.name}.{name})",
+                column=name,
+            )
+
+
+def _check_shape(output: Output, entity: Entity) -> None:
+    def visit(expr: Expr, *, inside: bool) -> None:
+        if isinstance(expr, Agg | Previous) and inside:
+            raise DefinitionError(
+                f"{output.name} puts one aggregate inside another", hint="combine them by + - * / instead"
+            )
+        if isinstance(expr, Col) and not inside:
+            type_of(expr, entity)
+            raise DefinitionError(
+                f"{output.name} uses {expr.name} of a single tick, but a bar has many",
+                hint=f"aggregate it, e.g. ao.last({entity.name}.{expr.name})",
+                column=expr.name,
+            )
+        for part in getattr(expr, "args", ()):
+            visit(part, inside=inside)
+        if isinstance(expr, Agg) and expr.arg is not None:
+            visit(expr.arg, inside=True)
+
+    visit(output.expr, inside=False)
+
+
+def _uses_previous(output: Output) -> bool:
+    return any(isinstance(e, Previous) for e in walk(output.expr))
+
+
+def _check_previous(output: Output, reachable: dict[str, DataType], looking_back: list[Output]) -> None:
+    for part in walk(output.expr):
+        if not isinstance(part, Previous) or part.output in reachable:
+            continue
+        if part.output in {o.name for o in looking_back}:
+            raise DefinitionError(
+                f"{output.name} uses previous({part.output!r}), which itself uses previous()",
+                hint=f"name a column made of this bar's ticks: {', '.join(reachable) or 'there is none yet'}",
+                column=part.output,
+            )
+
+
+def _check_output_names(query: Query) -> None:
+    if not query.outputs:
+        raise DefinitionError("nothing is selected", hint="e.g. .select(**ao.ohlcv(Rate.price, Rate.size))")
+    seen: set[str] = set()
+    for output in query.outputs:
+        name = check_name(output.name, "selected column")
+        if name in RESERVED or name in query.group_by:
+            raise DefinitionError(
+                f"every bar already has a column {name}",
+                hint=f"select it under another name; taken are {', '.join([*query.group_by, *sorted(RESERVED)])}",
+                column=name,
+            )
+        if name in seen:
+            raise DefinitionError(f"{name} is selected twice", hint="give each column its own name", column=name)
+        seen.add(name)

@@ -1,0 +1,191 @@
+"""Buckets: which slot of a frame an instant falls into, from when on the slot exists, and when it ends.
+
+This is the only place that knows. Intraday buckets are cut by time, on the clock or from the session's open; days, weeks
+and months by market date, and named by midnight UTC of their first date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from ashioto.period import DAY_MS, Period
+from ashioto.schedule.sessions import Ints, Sessions
+
+Align = Literal["clock", "session"]
+_MONDAY: Final = 4
+"""1970-01-05, the first Monday."""
+_NOTHING: Final = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """Holds buckets of one frame, in order; int64 arrays of one length.
+
+    Args:
+        start: Bucket start, ms: the bucket's name.
+        end: Bucket end, ms.
+        exists_at: Start of the first segment in it, ms.
+        closes_at: End of the last segment in it, ms; of the very last bucket of a schedule not before the calendar says.
+        day: Market date, days: of the first session in it, or of the date that names it.
+    """
+
+    start: Ints
+    end: Ints
+    exists_at: Ints
+    closes_at: Ints
+    day: Ints
+
+    def where(self, mask: Ints) -> Buckets:
+        """Return the buckets where a mask is set."""
+        return Buckets(
+            start=self.start[mask],
+            end=self.end[mask],
+            exists_at=self.exists_at[mask],
+            closes_at=self.closes_at[mask],
+            day=self.day[mask],
+        )
+
+
+NO_BUCKETS: Final = Buckets(start=_NOTHING, end=_NOTHING, exists_at=_NOTHING, closes_at=_NOTHING, day=_NOTHING)
+
+
+def bucket_start(period: Period, align: Align, at: Ints, session_open: Ints, session_day: Ints) -> Ints:
+    """Return the start of the bucket that holds each instant, ms.
+
+    Args:
+        period: The frame.
+        align: What intraday buckets count from.
+        at: Instants, ms; shape (n,).
+        session_open: Open of the session that holds each, ms; shape (n,).
+        session_day: Market date of that session, days; shape (n,).
+
+    >>> half_past = np.array([34_200_000])
+    >>> bucket_start(Period.hours(1), "session", half_past + 5, half_past, np.array([0])).tolist()
+    [34200000]
+    """
+    if period.is_intraday:
+        size = period.millis
+        if align == "session":
+            return session_open + (at - session_open) // size * size
+        return at // size * size
+    count = period.count
+    if period.unit == "d":
+        return session_day // count * count * DAY_MS
+    if period.unit == "w":
+        size = 7 * count
+        return ((session_day - _MONDAY) // size * size + _MONDAY) * DAY_MS
+    return _month_start(_months(session_day) // count * count)
+
+
+def bucket_end(period: Period, align: Align, start: Ints) -> Ints:
+    """Return the end of the buckets with these starts, ms; shape of `start`.
+
+    >>> bucket_end(Period.months(1), "clock", np.array([0])).tolist() == [31 * 86_400_000]
+    True
+    """
+    del align
+    if period.is_intraday:
+        return start + period.millis
+    if period.unit == "mo":
+        return _month_start(_months(start // DAY_MS) + period.count)
+    return start + period.count * (7 if period.unit == "w" else 1) * DAY_MS
+
+
+def frame_buckets(sessions: Sessions, period: Period, align: Align, lo: int, hi: int) -> Buckets:
+    """Return every bucket some session time of which lies in `[lo, hi)`, each complete.
+
+    Args:
+        sessions: The schedule.
+        period: The frame.
+        align: What intraday buckets count from.
+        lo: From, ms.
+        hi: Until, ms, exclusive.
+    """
+    first, last = sessions.touching(lo, hi)
+    if lo >= hi or first >= last:
+        return NO_BUCKETS
+    if period.is_intraday:
+        return _intraday(sessions, period, align, (first, last), (lo, hi))
+    return _calendar(sessions, period, align, (first, last))
+
+
+def openings_between(sessions: Sessions, period: Period, align: Align, lo: int, hi: int) -> Buckets:
+    """Return the buckets that begin to exist in `(lo, hi]`."""
+    found = frame_buckets(sessions, period, align, lo, hi + 1)
+    return found.where((found.exists_at > lo) & (found.exists_at <= hi))
+
+
+def closings_between(sessions: Sessions, period: Period, align: Align, lo: int, hi: int) -> Buckets:
+    """Return the buckets that end in `(lo, hi]`."""
+    if not len(sessions) or hi <= lo:
+        return NO_BUCKETS
+    close = int(sessions.closes[-1])
+    found = frame_buckets(sessions, period, align, min(lo, close - 1), hi + 1)
+    return found.where((found.closes_at > lo) & (found.closes_at <= hi))
+
+
+def _intraday(
+    sessions: Sessions, period: Period, align: Align, near: tuple[int, int], span: tuple[int, int]
+) -> Buckets:
+    size = period.millis
+    first, last = near
+    lo, hi = span
+    if align == "clock":
+        lo, hi = lo // size * size, -(-hi // size) * size
+        first, last = sessions.touching(lo, hi)
+    opens, closes, days = sessions.opens[first:last], sessions.closes[first:last], sessions.days[first:last]
+    origin = opens if align == "session" else np.zeros_like(opens)
+    begin = origin + (np.maximum(opens, np.minimum(lo, closes - 1)) - origin) // size * size
+    stop = np.maximum(np.minimum(closes, hi), opens + 1)
+    counts = np.maximum(-(-(stop - begin) // size), 1)
+    owner = np.repeat(np.arange(opens.shape[0]), counts)
+    step = np.arange(owner.shape[0]) - np.repeat(np.cumsum(counts) - counts, counts)
+    start = begin[owner] + step * size
+    exists = np.maximum(start, opens[owner])
+    ends = np.minimum(start + size, closes[owner])
+    return _joined(sessions, period, align, start, exists, ends, days[owner])
+
+
+def _calendar(sessions: Sessions, period: Period, align: Align, near: tuple[int, int]) -> Buckets:
+    labels = bucket_start(period, align, sessions.opens, sessions.opens, sessions.days)
+    picked = np.isin(labels, labels[near[0] : near[1]])
+    start = labels[picked]
+    return _joined(sessions, period, align, start, sessions.opens[picked], sessions.closes[picked], start // DAY_MS)
+
+
+def _joined(
+    sessions: Sessions, period: Period, align: Align, start: Ints, exists: Ints, ends: Ints, days: Ints
+) -> Buckets:
+    """Make one bucket of pieces that share a start; pieces come in time order."""
+    order = np.argsort(start, kind="stable")
+    start, exists, ends, days = start[order], exists[order], ends[order], days[order]
+    heads = np.flatnonzero(np.diff(start, prepend=start[0] - 1))
+    unique = start[heads]
+    closes_at = np.maximum.reduceat(ends, heads)
+    end = bucket_end(period, align, unique)
+    latest = unique == _latest(sessions, period, align)
+    return Buckets(
+        start=unique,
+        end=end,
+        exists_at=np.minimum.reduceat(exists, heads),
+        closes_at=np.where(latest, np.maximum(closes_at, end), closes_at),
+        day=days[heads],
+    )
+
+
+def _latest(sessions: Sessions, period: Period, align: Align) -> int:
+    """Return the start of the last bucket of a schedule: more sessions may still be added to it."""
+    tail = slice(-1, None) if period.is_intraday else slice(None)
+    opens, closes, days = sessions.opens[tail], sessions.closes[tail], sessions.days[tail]
+    return int(bucket_start(period, align, closes - 1, opens, days).max())
+
+
+def _months(days: Ints) -> Ints:
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + 1970 * 12
+
+
+def _month_start(months: Ints) -> Ints:
+    return (months - 1970 * 12).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) * DAY_MS

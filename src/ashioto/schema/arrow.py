@@ -1,0 +1,113 @@
+"""How entities and bars are laid out as Arrow columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ashioto import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.logical.nodes import DataType, Entity
+
+TIME: Final = pa.timestamp("ms", tz="UTC")
+_TYPES: Final = {
+    "text": pa.dictionary(pa.int32(), pa.string()),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": TIME,
+    "date": pa.date32(),
+}
+
+
+def arrow_type(kind: DataType) -> pa.DataType:
+    """Return the Arrow type that stores values of a type; decimals are 64 bits wide.
+
+    >>> from ashioto.logical.nodes import DataType
+    >>> str(arrow_type(DataType(name="decimal", precision=18, scale=5)))
+    'decimal64(18, 5)'
+    """
+    if kind.name == "decimal":
+        return pa.decimal64(kind.precision, kind.scale)
+    return _TYPES[kind.name]
+
+
+def storage_schema(entity: Entity) -> pa.Schema:
+    """Return the columns an entity is stored in."""
+    return pa.schema([pa.field(c.name, arrow_type(c.type)) for c in entity.columns])
+
+
+def int64_view(array: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the integers under a column: scaled decimals, ms, days. No copy where they are 64 bits wide.
+
+    >>> int64_view(pa.array([3, 4])).tolist()
+    [3, 4]
+    """
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_date32(array.type):
+        return array.view(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    if not len(array):
+        return np.zeros(0, dtype=np.int64)
+    data = array.buffers()[1]
+    return np.frombuffer(data, dtype=np.int64, count=len(array), offset=8 * array.offset)
+
+
+def from_numpy(data: npt.NDArray[np.generic], kind: pa.DataType, *, null: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return numbers as a column of a type: scaled integers as decimals, ms as times, days as dates.
+
+    Args:
+        data: The numbers; shape (n,).
+        kind: Type of the column.
+        null: Where there is no value; None means nowhere.
+    """
+    mask = None if null is None or not null.any() else null
+    if pa.types.is_decimal64(kind) or pa.types.is_timestamp(kind):
+        plain = pa.array(np.ascontiguousarray(data, dtype=np.int64), mask=mask)
+        return pa.Array.from_buffers(kind, len(plain), plain.buffers())
+    if pa.types.is_date32(kind):
+        return pa.array(np.ascontiguousarray(data, dtype=np.int32), mask=mask).view(kind)
+    return pa.array(np.ascontiguousarray(data), type=kind, mask=mask)
+
+
+def key_column(names: Sequence[str], batch: pa.RecordBatch) -> pa.DictionaryArray:
+    """Return the key bytes of every row, `1␟part␟part…`, as a dictionary column.
+
+    Args:
+        names: The key columns, in order.
+        batch: The rows.
+    """
+    parts = [_text(batch.column(name)) for name in names]
+    joined = pc.binary_join_element_wise(pa.scalar(keys.VERSION), *parts, keys.SEPARATOR)
+    encoded = joined.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices, encoded.dictionary.cast(pa.binary()))
+
+
+def _text(column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        return pc.utf8_lpad(pc.cast(pc.cast(column, pa.int64()), pa.string()), keys.TIME_DIGITS, padding="0")
+    if isinstance(column, pa.DictionaryArray):
+        escaped = pa.array([keys.escape(v) for v in column.dictionary.cast(pa.string()).to_pylist()], pa.string())
+        return pc.take(escaped, column.indices)
+    text = pc.cast(column, pa.string())
+    if pc.any(pc.match_substring_regex(text, r"[\\\x1f]")).as_py():
+        return pa.array([keys.escape(v) for v in text.to_pylist()], pa.string())
+    return text
+
+
+def user_table(table: pa.Table) -> pa.Table:
+    """Return a table as users get it: decimals 128 bits wide, hidden partials left out."""
+    names = [n for n in table.schema.names if not n.startswith("__")]
+    table = table.select(names)
+    fields = [
+        f.with_type(pa.decimal128(f.type.precision, f.type.scale)) if pa.types.is_decimal64(f.type) else f
+        for f in table.schema
+    ]
+    return table.cast(pa.schema(fields))
