@@ -85,6 +85,7 @@ bar = RateBar5m(broker="FX", symbol="USDJPY", bucket_start=datetime.now(UTC), op
 
 assert_type(rate_bars, BarQuery)
 assert_type(RateBar5m, type[ao.Bar])
+assert_type(bar, ao.Bar)
 assert_type(rate.price, Decimal)
 assert_type(rate.at, datetime)
 assert_type(Rate.price, Column[Decimal])
@@ -106,8 +107,7 @@ assert_type(Rate.lots == 1, Column[bool])
 assert_type(ao.greatest(ao.first(Rate.price), ao.last(Rate.price)), Column[Decimal])
 
 
-async def write_and_read() -> None:
-    TimeBucket.set(RateBar5m, Period.minutes(5)).add(bar)
+def write_and_read() -> None:
     TimeBucket.set(RateBar1h, Period.hours(1), context=ao.Context("trading")).latest("FX", "USDJPY")
     TimeBucket.set(RateBar5m, Period.minutes(5)).read("FX", "USDJPY", start=datetime.now(UTC), end=datetime.now(UTC))
     ao.Context("trading").set(Rate).add(rate)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 import ashioto
 
@@ -37,7 +41,7 @@ LAYERS = [
     "charts",
     "cli",
 ]
-LIGHT = {"errors", "clock", "period", "naming", "keys", "config", "logical", "dsl", "cli"}
+LIGHT = {"errors", "clock", "period", "naming", "keys", "config", "logical", "dsl", "context"}
 EVERYWHERE = {"ashioto"}
 HOMES = {  # heavy library: where it may be imported at the top, and where inside functions
     "numba": ({"bars.algebra", "engines.embedded"}, set()),
@@ -117,6 +121,13 @@ def test_heavy_libraries_stay_where_they_belong() -> None:
             if not typing and ((library in HOMES and not allowed) or (library in ARRAYS and top and light)):
                 found.append(f"{module} imports {library}")
     assert found == []
+
+
+@pytest.mark.parametrize("module", ["ashioto", "ashioto.config", "ashioto.dsl", "ashioto.context", "ashioto.cli.app"])
+def test_quick_modules_load_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(({ARRAYS | HOMES.keys()!r}) & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_files_stay_small() -> None:

@@ -33,7 +33,7 @@ class Candles:
         high: Highest prices.
         low: Lowest prices.
         close: Last prices.
-        volume: Traded sizes; empty when the bars have none.
+        volume: Traded sizes; empty when the bars have none, or only zeros.
         synthetic: Whether no tick fell into the bucket.
         live: Whether the bar can still grow.
     """
@@ -171,7 +171,7 @@ def candles_of(bars: pa.Table, *, title: str) -> Candles:
         title=title,
         start=start,
         width_ms=int(lengths.min()),
-        volume=volume,
+        volume=volume if volume.any() else np.empty(0),
         synthetic=_flags(bars["synthetic"]),
         live=_live(_flags(bars["final"])),
         **prices,

@@ -89,6 +89,7 @@ def _draw_prices(axes: Any, candles: Candles, at: npt.NDArray[np.float64], width
                     list(boxes[chosen]), facecolors=face, edgecolors=edge, linewidths=1.0, linestyles=[style]
                 )
             )
+    axes.margins(x=0.02, y=0.1)
     axes.autoscale_view()
 
 

@@ -5,7 +5,7 @@ Commands import what they need when they run, so that `rc --help` stays quick.
 
 from __future__ import annotations
 
-import sys
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -48,6 +48,11 @@ class Commands(TyperGroup):
         except AshiotoError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
@@ -106,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

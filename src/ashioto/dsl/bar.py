@@ -9,7 +9,7 @@ from ashioto.dsl.entity import is_class_of
 from ashioto.dsl.values import check_value
 from ashioto.errors import DefinitionError, InputError, PeriodError, UsageError
 from ashioto.logical.nodes import BOOL, DATE, INT64, TEXT, TIMESTAMP, DataType
-from ashioto.logical.validate import output_types
+from ashioto.logical.outputs import output_types
 from ashioto.naming import bar_name, bars_topic, parse_bar_name
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Bar:
 
     __binding__: ClassVar[BarBinding | None] = None
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         binding = self._bound()
         required = (*binding.query.group_by, "bucket_start")
         state = vars(self)
@@ -139,6 +139,13 @@ def bind_bar(bar: type[Bar], period: Period | None = None, *, context: Context |
         DefinitionError: The name does not parse, or the context has no such query.
         PeriodError: The period disagrees with the class.
         UsageError: Nothing says the context.
+
+    >>> class RateBar5m(Bar): ...
+    >>> bind_bar(RateBar5m)
+    Traceback (most recent call last):
+    ...
+    ashioto.errors.UsageError: nothing says the context of RateBar5m
+    Hint: add context=..., e.g. context=trading
     """
     if not is_class_of(bar, Bar):
         raise UsageError(f"{bar!r} is no class of bars", hint="e.g. rate_bars.bar(Period.minutes(5))")

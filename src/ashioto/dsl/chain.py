@@ -11,7 +11,9 @@ from ashioto.dsl.entity import AlwaysOpen, Table, is_class_of
 from ashioto.dsl.literals import literal
 from ashioto.dsl.sessions import read_condition
 from ashioto.errors import ChainError, DefinitionError, UsageError
+from ashioto.logical.empty import empty_rules
 from ashioto.logical.nodes import Col, EmptyRule, Lit, Output, Previous, Query
+from ashioto.logical.outputs import check_output_names, output_types
 from ashioto.logical.schedules import always_open
 from ashioto.logical.validate import (
     check_condition,
@@ -19,7 +21,6 @@ from ashioto.logical.validate import (
     check_group_by,
     check_time_frame,
     check_timing,
-    output_types,
 )
 from ashioto.naming import snake
 
@@ -209,7 +210,7 @@ class Grouped(_Chain):
     legal: ClassVar[tuple[str, ...]] = ("select",)
     after: ClassVar[str] = "group_by"
 
-    def select(self, **outputs: Column[Any]) -> Selected:
+    def select(self, /, **outputs: Column[Any]) -> Selected:
         """Say what each bar holds: aggregates and arithmetic over them, by name.
 
         Raises:
@@ -223,6 +224,7 @@ class Grouped(_Chain):
             _own(column, query.entity, name)
         chosen = tuple(Output(name=name, expr=column.node) for name, column in outputs.items())
         output_types(chosen, query.entity)
+        check_output_names(chosen, query.group_by)
         return Selected(self._with(outputs=chosen))
 
 
@@ -273,7 +275,7 @@ class Selected(Filled):
     legal: ClassVar[tuple[str, ...]] = ("when_empty", "to_query")
     after: ClassVar[str] = "select"
 
-    def when_empty(self, **rules: Column[Any] | Decimal | float | None) -> Filled:
+    def when_empty(self, /, **rules: Column[Any] | Decimal | float | None) -> Filled:
         """Say what selected columns hold in a bar without ticks: a constant, `ao.previous(...)`, or None.
 
         Raises:
@@ -282,6 +284,7 @@ class Selected(Filled):
         query = self._draft.query
         types = output_types(query.outputs, query.entity)
         made = tuple(EmptyRule(name=n, expr=_rule(n, value, types)) for n, value in rules.items())
+        empty_rules(replace(query, when_empty=made), types)
         return Filled(self._with(when_empty=made))
 
 

@@ -78,7 +78,7 @@ class Record:
 
     if not TYPE_CHECKING:
 
-        def __init__(self, **values: object) -> None:
+        def __init__(self, /, **values: object) -> None:
             entity = type(self).__entity__
             state = vars(self)
             for name, declared in self.__fields__.items():

@@ -65,8 +65,10 @@ _TYPES: Sequence[tuple[type, DataType]] = (
 
 
 def _decimal_type(value: Decimal) -> DataType:
-    exponent = value.normalize().as_tuple().exponent
-    scale = max(0, -exponent) if isinstance(exponent, int) else 0
+    _, digits, exponent = value.as_tuple()
+    scale = max(0, -exponent) if isinstance(exponent, int) and value else 0
+    trailing = next((i for i, digit in enumerate(reversed(digits)) if digit), 0)
+    scale = max(0, scale - trailing)
     if scale > MAX_PRECISION:
         raise DefinitionError(f"{value} has more than {MAX_PRECISION} digits after the point", hint="round it")
     return DataType(name="decimal", precision=MAX_PRECISION, scale=scale)

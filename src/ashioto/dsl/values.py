@@ -56,7 +56,8 @@ def to_stored(value: object, kind: DataType, *, column: str) -> Stored:
     """
     checked = check_value(value, kind, column=column)
     if isinstance(checked, Decimal):
-        return int(checked.scaleb(kind.scale))
+        sign, digits, _ = checked.as_tuple()
+        return _whole(digits) * (-1 if sign else 1)
     if isinstance(checked, datetime):
         return (checked - _EPOCH) // _MILLISECOND
     if isinstance(checked, date):
@@ -74,12 +75,25 @@ def from_stored(lit: Lit) -> Value | None:
     value, name = lit.value, lit.type.name
     if isinstance(value, int) and not isinstance(value, bool):
         if name == "decimal":
-            return Decimal(value).scaleb(-lit.type.scale)
+            return scaled(value, lit.type.scale)
         if name == "timestamp":
             return _EPOCH + value * _MILLISECOND
         if name == "date":
             return _EPOCH_DAY + timedelta(days=value)
     return value
+
+
+def scaled(units: int, scale: int) -> Decimal:
+    """Return `units * 10**-scale`, exactly, whatever precision the decimal context has.
+
+    >>> scaled(150, 2)
+    Decimal('1.50')
+    """
+    return Decimal(f"{units}E-{scale}")
+
+
+def _whole(digits: tuple[int, ...]) -> int:
+    return int("".join(map(str, digits)))
 
 
 def _refuse(value: object, kind: DataType, column: str, hint: str) -> InputError:
@@ -124,19 +138,19 @@ def _decimal(value: object, kind: DataType, column: str) -> Decimal:
     if not value.is_finite():
         raise _refuse(value, kind, column, "numbers must be finite; leave records without a price out")
     sign, digits, exponent = value.as_tuple()
-    whole = int("".join(map(str, digits)))
+    whole = _whole(digits)
     assert isinstance(exponent, int)  # noqa: S101  # finite numbers have one
     if whole == 0:
-        return Decimal(0).scaleb(-kind.scale)
+        return scaled(0, kind.scale)
     shift = exponent + kind.scale
     if shift > kind.precision or -shift > len(digits):
         raise _refuse(value, kind, column, f"it has room for {kind.precision} digits, {kind.scale} after the point")
-    scaled, rest = (whole * 10**shift, 0) if shift >= 0 else divmod(whole, 10**-shift)
+    units, rest = (whole * 10**shift, 0) if shift >= 0 else divmod(whole, 10**-shift)
     if rest:
         raise _refuse(value, kind, column, f"at most {kind.scale} digits after the point; round it first")
-    if scaled >= 10**kind.precision:
+    if units >= 10**kind.precision:
         raise _refuse(value, kind, column, f"at most {kind.precision - kind.scale} digits before the point")
-    return Decimal(-scaled if sign else scaled).scaleb(-kind.scale)
+    return scaled(-units if sign else units, kind.scale)
 
 
 def _timestamp(value: object, kind: DataType, column: str) -> datetime:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from ashioto.errors import InputError, UnsupportedError
+from ashioto.logical.canonical import canonical
 from ashioto.logical.nodes import (
     OPS,
     Agg,
@@ -108,15 +108,7 @@ def checksum(query: Query) -> str:
     ...     group_by=(), outputs=(), when_empty=())))
     64
     """
-    frame = query.time_frame
-    order = {output.name: i for i, output in enumerate(query.outputs)}
-    canonical = replace(
-        query,
-        frames=tuple(sorted(set(query.frames))),
-        time_frame=frame and replace(frame, join=tuple(sorted(set(frame.join)))),
-        when_empty=tuple(sorted(query.when_empty, key=lambda rule: (order.get(rule.name, len(order)), rule.name))),
-    )
-    return hashlib.sha256(encode_query(canonical).encode()).hexdigest()
+    return hashlib.sha256(encode_query(canonical(query)).encode()).hexdigest()
 
 
 def _type(kind: DataType) -> Json:

@@ -22,6 +22,14 @@ def empty_rules(query: Query, types: Mapping[str, DataType]) -> tuple[EmptyRule,
 
     Raises:
         DefinitionError: A rule names no selected column, has another type than its column, or no default exists.
+
+    >>> from ashioto.logical.nodes import INT64, Entity, Output, Query
+    >>> count = Output(name="ticks", expr=Agg(func="count", arg=None))
+    >>> query = Query(context="trading", name="q", entity=Entity(name="Rate", kind="stream", columns=()), where=(),
+    ...     time_frame=None, frames=(), align="clock", continuous=True, grace_ms=0, retention_ms=0, group_by=(),
+    ...     outputs=(count,), when_empty=())
+    >>> empty_rules(query, {"ticks": INT64})[0].expr.value
+    0
     """
     given = {rule.name: rule for rule in query.when_empty}
     if query.when_empty and not query.continuous:

@@ -106,7 +106,7 @@ def _literal(lit: Lit) -> str:
     if value is None:
         return "null"
     if isinstance(value, int) and name == "decimal":
-        return format(Decimal(value).scaleb(-lit.type.scale), "f")
+        return format(Decimal(f"{value}E-{lit.type.scale}"), "f")
     if isinstance(value, int) and name == "timestamp":
         return (_EPOCH + timedelta(milliseconds=value)).isoformat()
     if isinstance(value, int) and name == "date":

@@ -1,43 +1,24 @@
-"""Checks that a query holds together, and brings it into its one canonical form.
-
-Sorting frames and join pairs, and filling in `when_empty`, happen here, so two queries of one meaning are equal.
-"""
+"""Checks that a query holds together, and returns it complete and in canonical form."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
 from ashioto.errors import DefinitionError, PeriodError
+from ashioto.logical.canonical import canonical
 from ashioto.logical.empty import empty_rules
 from ashioto.logical.entities import check_entity, check_name
-from ashioto.logical.nodes import BOOL, DATE, TEXT, TIMESTAMP, Agg, AlignName, Col, DataType, Previous, Query, walk
+from ashioto.logical.nodes import BOOL, DATE, TEXT, TIMESTAMP, Agg, AlignName, Col, Previous, Query, walk
+from ashioto.logical.outputs import RESERVED, check_output_names, output_types
 from ashioto.logical.types import type_of
 from ashioto.naming import check_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ashioto.logical.nodes import Entity, Expr, Output, TimeFrame
+    from ashioto.logical.nodes import Entity, Expr, TimeFrame
     from ashioto.period import Period
-
-ENVELOPE: Final = (
-    "bucket_start",
-    "bucket_end",
-    "market_date",
-    "final",
-    "synthetic",
-    "first_at",
-    "first_seq",
-    "last_at",
-    "last_seq",
-    "source_cut",
-    "origin",
-)
-"""Columns that every bar has beside its keys and selected columns."""
-
-RESERVED: Final = frozenset({*ENVELOPE, "period"})
-"""Names that no key or selected column may take."""
 
 
 def check_query(query: Query) -> Query:
@@ -61,16 +42,17 @@ def check_query(query: Query) -> Query:
     check_entity(query.entity)
     if query.entity.kind != "stream":
         raise DefinitionError(f"{query.entity.name} is a table", hint="bars are made of the events of a Stream")
-    frames = check_frames(query.frames)
+    check_frames(query.frames)
     for condition in query.where:
         check_condition(condition, query.entity)
-    frame = query.time_frame and check_time_frame(query.time_frame, query.entity)
-    check_group_by(query.group_by, query.entity, frame)
+    if query.time_frame is not None:
+        check_time_frame(query.time_frame, query.entity)
+    check_group_by(query.group_by, query.entity, query.time_frame)
     check_timing(query)
     types = output_types(query.outputs, query.entity)
-    _check_output_names(query)
+    check_output_names(query.outputs, query.group_by)
     rules = empty_rules(query, types)
-    return replace(query, frames=frames, time_frame=frame, when_empty=rules)
+    return canonical(replace(query, when_empty=rules))
 
 
 def check_frames(frames: Iterable[Period]) -> tuple[Period, ...]:
@@ -121,7 +103,7 @@ def check_condition(condition: Expr, entity: Entity) -> None:
 
 
 def check_time_frame(frame: TimeFrame, entity: Entity) -> TimeFrame:
-    """Return the time frame with its join in order, if it ties ticks to exactly one list of sessions.
+    """Return the time frame, if it ties ticks to exactly one list of sessions.
 
     Raises:
         DefinitionError: A column is missing or of the wrong type, or a key of the schedule is not joined.
@@ -149,7 +131,7 @@ def check_time_frame(frame: TimeFrame, entity: Entity) -> TimeFrame:
                 hint="join columns must be of one type",
             )
     _check_keys(frame)
-    return replace(frame, join=tuple(sorted(set(frame.join))))
+    return frame
 
 
 def check_group_by(group_by: tuple[str, ...], entity: Entity, frame: TimeFrame | None) -> None:
@@ -190,6 +172,11 @@ def check_timing(query: Query) -> None:
 
     Raises:
         DefinitionError: They contradict each other.
+
+    >>> from ashioto.logical.nodes import Entity
+    >>> check_timing(Query(context="trading", name="q", entity=Entity(name="Rate", kind="stream", columns=()),
+    ...     where=(), time_frame=None, frames=(), align="clock", continuous=False, grace_ms=0, retention_ms=0,
+    ...     group_by=(), outputs=(), when_empty=()))
     """
     if query.align not in get_args(AlignName):
         raise DefinitionError(f"no such alignment: {query.align!r}", hint="'clock' or 'session'")
@@ -203,35 +190,6 @@ def check_timing(query: Query) -> None:
     for name, value in (("grace", query.grace_ms), ("retention", query.retention_ms)):
         if value < 0:
             raise DefinitionError(f"{name} is negative: {value} ms", hint=f"e.g. {name}=timedelta(seconds=5)")
-
-
-def output_types(outputs: tuple[Output, ...], entity: Entity) -> dict[str, DataType]:
-    """Return the type of each selected column, by name.
-
-    Raises:
-        DefinitionError: One does not type, is no number, nests aggregates, or goes back more than one bar.
-
-    >>> from ashioto.logical.nodes import Entity, Output
-    >>> found = output_types((Output(name="n", expr=Agg(func="count", arg=None)),), Entity(
-    ...     name="Rate", kind="stream", columns=()))
-    >>> str(found["n"])
-    'int64'
-    """
-    types: dict[str, DataType] = {}
-    for output in outputs:
-        _check_shape(output, entity)
-    plain = [o for o in outputs if not _uses_previous(o)]
-    looking_back = [o for o in outputs if _uses_previous(o)]
-    for output in plain:
-        types[output.name] = type_of(output.expr, entity)
-    reachable = dict(types)
-    for output in looking_back:
-        _check_previous(output, reachable, looking_back)
-        types[output.name] = type_of(output.expr, entity, reachable)
-    for name, found in types.items():
-        if not found.is_numeric:
-            raise DefinitionError(f"{name} is {found}, a selected column must be a number", hint="select a number")
-    return {o.name: types[o.name] for o in outputs}
 
 
 def _nesting_hint(frame: Period, base: Period) -> str:
@@ -259,57 +217,3 @@ def _check_keys(frame: TimeFrame) -> None:
                 hint=f"add & (... == {schedule.name}.{name})",
                 column=name,
             )
-
-
-def _check_shape(output: Output, entity: Entity) -> None:
-    def visit(expr: Expr, *, inside: bool) -> None:
-        if isinstance(expr, Agg | Previous) and inside:
-            raise DefinitionError(
-                f"{output.name} puts one aggregate inside another", hint="combine them by + - * / instead"
-            )
-        if isinstance(expr, Col) and not inside:
-            type_of(expr, entity)
-            raise DefinitionError(
-                f"{output.name} uses {expr.name} of a single tick, but a bar has many",
-                hint=f"aggregate it, e.g. ao.last({entity.name}.{expr.name})",
-                column=expr.name,
-            )
-        for part in getattr(expr, "args", ()):
-            visit(part, inside=inside)
-        if isinstance(expr, Agg) and expr.arg is not None:
-            visit(expr.arg, inside=True)
-
-    visit(output.expr, inside=False)
-
-
-def _uses_previous(output: Output) -> bool:
-    return any(isinstance(e, Previous) for e in walk(output.expr))
-
-
-def _check_previous(output: Output, reachable: dict[str, DataType], looking_back: list[Output]) -> None:
-    for part in walk(output.expr):
-        if not isinstance(part, Previous) or part.output in reachable:
-            continue
-        if part.output in {o.name for o in looking_back}:
-            raise DefinitionError(
-                f"{output.name} uses previous({part.output!r}), which itself uses previous()",
-                hint=f"name a column made of this bar's ticks: {', '.join(reachable) or 'there is none yet'}",
-                column=part.output,
-            )
-
-
-def _check_output_names(query: Query) -> None:
-    if not query.outputs:
-        raise DefinitionError("nothing is selected", hint="e.g. .select(**ao.ohlcv(Rate.price, Rate.size))")
-    seen: set[str] = set()
-    for output in query.outputs:
-        name = check_name(output.name, "selected column")
-        if name in RESERVED or name in query.group_by:
-            raise DefinitionError(
-                f"every bar already has a column {name}",
-                hint=f"select it under another name; taken are {', '.join([*query.group_by, *sorted(RESERVED)])}",
-                column=name,
-            )
-        if name in seen:
-            raise DefinitionError(f"{name} is selected twice", hint="give each column its own name", column=name)
-        seen.add(name)

@@ -88,6 +88,12 @@ def test_bars_without_a_price_are_left_out() -> None:
     assert candles_of(table, title="x").start.size == 2
 
 
+def test_volumes_of_nothing_are_not_drawn() -> None:
+    assert candles().volume.tolist() == [0, 1, 2, 3, 4, 5]
+    assert candles_of(bars(1), title="x").volume.size == 0
+    assert candles(volume=False).volume.size == 0
+
+
 def test_a_missing_price_column_is_named() -> None:
     with pytest.raises(InputError, match="needs high") as caught:
         candles_of(bars().drop_columns(["high"]), title="x")

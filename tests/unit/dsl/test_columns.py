@@ -126,6 +126,7 @@ def test_constants_take_the_type_of_the_column() -> None:
         lambda r: -r.symbol,
         lambda r: r.at - r.at,
         lambda r: r.symbol + "x",
+        lambda r: r.price * r.price * r.price * r.price,
         lambda r: ao.sum(r.symbol),
         lambda r: ao.first(r.at),
         lambda r: ao.sum(ao.first(r.price)),

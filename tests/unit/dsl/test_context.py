@@ -147,12 +147,12 @@ def test_two_entities_cannot_want_one_topic(trading: Context) -> None:
         (lambda c: window(c).select(x=ao.sum(Other.price)), DefinitionError, "a column of Other"),
         (lambda c: window(c).select(x=ao.count() > 3), DefinitionError, "must be a number"),
         (lambda c: window(c).select(x=ao.previous("y")), DefinitionError, "names no column"),
-        (lambda c: window(c).select().to_query(), DefinitionError, "nothing is selected"),
-        (lambda c: window(c).select(final=ao.count()).to_query(), DefinitionError, "already has a column final"),
-        (lambda c: window(c).select(symbol=ao.count()).to_query(), DefinitionError, "already has a column symbol"),
-        (lambda c: window(c).select(_n=ao.count()).to_query(), DefinitionError, "'_n' is no name"),
+        (lambda c: window(c).select(), DefinitionError, "nothing is selected"),
+        (lambda c: window(c).select(final=ao.count()), DefinitionError, "already has a column final"),
+        (lambda c: window(c).select(symbol=ao.count()), DefinitionError, "already has a column symbol"),
+        (lambda c: window(c).select(_n=ao.count()), DefinitionError, "'_n' is no name"),
         (lambda c: window(c).select(n=ao.count()).to_query(name="a-b"), DefinitionError, "'a-b' is no name"),
-        (lambda c: window(c).select(n=ao.count()).when_empty(n=0).to_query(), DefinitionError, "needs continuous"),
+        (lambda c: window(c).select(n=ao.count()).when_empty(n=0), DefinitionError, "needs continuous"),
     ],
 )
 def test_what_does_not_hold_together_is_refused_where_it_is_written(
@@ -179,7 +179,7 @@ def test_rules_for_empty_bars_fit_their_columns(trading: Context) -> None:
     ]
     for rules, text in cases:
         with pytest.raises(DefinitionError) as caught:
-            chosen.when_empty(**rules).to_query()
+            chosen.when_empty(**rules)
         assert text in str(caught.value)
 
 

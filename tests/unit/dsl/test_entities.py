@@ -4,7 +4,7 @@ import copy
 import math
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,6 +146,19 @@ def test_every_decimal_that_fits_is_stored_exactly(scaled: int, scale: int) -> N
     assert from_stored(Lit(type=kind, value=scaled)) == value
 
 
+def test_the_decimal_context_of_the_program_rounds_nothing() -> None:
+    value = Decimal("1234567890.12345")
+    with localcontext() as context:
+        context.prec = 3
+        made = rate(price=value)
+        assert to_stored(value, MONEY, column="x") == 123456789012345
+        assert from_stored(Lit(type=MONEY, value=123456789012345)) == value
+        assert repr(Rate.price > Decimal("1.2345000")) == "Column((price > 1.23450))"
+        assert repr(Rate.price * Decimal("1.2345000")) == "Column((price * 1.2345))"
+        assert repr(Rate.price * Decimal("0.000")) == "Column((price * 0))"
+    assert made.price == value
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_times_are_stored_as_whole_milliseconds(at: datetime) -> None:
     stored = to_stored(at, TIMESTAMP, column="x")
@@ -178,6 +191,16 @@ def test_a_column_may_be_called_like_its_type() -> None:
         date: Field[date] = ao.key()
 
     assert Holiday.__entity__.columns == (Column(name="date", type=DATE, role="key"),)
+
+
+def test_a_column_may_have_any_ordinary_name() -> None:
+    class Odd(ao.Table):
+        self: Field[str] = ao.key()
+        values: Field[int] = ao.field()
+
+    given: dict[str, Any] = {"self": "x", "values": 1}
+    made = Odd(**given)
+    assert (made.self, made.values) == ("x", 1)
 
 
 def test_a_table_needs_no_event_time() -> None:

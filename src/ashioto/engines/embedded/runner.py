@@ -52,11 +52,17 @@ class QueryRunner:
             PartitionRunner(log, plan, book, number, env=env) for number, book in enumerate(self._books)
         ]
         self._flushed_at = clock.monotonic()
+        self.written = 0
 
     @property
     def progress(self) -> list[Progress]:
         """How far each partition has been read."""
         return [part.progress for part in self._parts]
+
+    @property
+    def keys(self) -> set[tuple[str, ...]]:
+        """Every key that has been met."""
+        return {name for book in self._books for name in book.names}
 
     def poll(self) -> bool:
         """Read and write what there is.
@@ -71,7 +77,7 @@ class QueryRunner:
         for part in self._parts:
             busy = part.poll() or busy
             if part.urgent:
-                part.flush(self._clock.now_ms())
+                self.written += part.flush(self._clock.now_ms())
         if self._clock.monotonic() - self._flushed_at >= self._emit_interval:
             self.flush()
         return busy
@@ -79,7 +85,9 @@ class QueryRunner:
     def flush(self) -> int:
         """Write every changed bar now; returns how many."""
         self._flushed_at = self._clock.monotonic()
-        return sum(part.flush(self._clock.now_ms()) for part in self._parts)
+        count = sum(part.flush(self._clock.now_ms()) for part in self._parts)
+        self.written += count
+        return count
 
     def drain(self) -> int:
         """Read until there is nothing more, then write; returns how many bars that last write had."""

@@ -1,0 +1,191 @@
+"""Reads bars by key and time: ranges and the newest, along the order of the keys and never by a scan."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ashioto import keys
+from ashioto.dsl.bar import bind_bar
+from ashioto.errors import UnknownTopicError, UsageError
+from ashioto.log.opening import default_log
+from ashioto.schema.arrow import user_table
+
+if TYPE_CHECKING:
+    from ashioto.dsl.bar import Bar, BarBinding
+    from ashioto.dsl.context import Context
+    from ashioto.log.base import Log
+    from ashioto.period import Period
+
+Moment = datetime | int
+"""An aware datetime, or UTC milliseconds since 1970."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AFTER_SEPARATOR = chr(ord(keys.SEPARATOR) + 1).encode()
+
+
+class TimeBucket:
+    """Gives access to the bars of a query.
+
+    >>> TimeBucket.__name__
+    'TimeBucket'
+    """
+
+    @staticmethod
+    def set(bar: type[Bar], period: Period, *, context: Context | None = None, log: Log | None = None) -> BarTable:
+        """Return the table of one kind of bars.
+
+        Args:
+            bar: The class of the bars, e.g. `RateBar5m`.
+            period: Their length; must agree with the class.
+            context: Where their query is; not needed for classes that a query made.
+            log: Where the bars live; the project's log when not given.
+
+        Raises:
+            PeriodError: The period disagrees with the class; shows both.
+            DefinitionError: The name does not parse, or no query makes such bars.
+            ConfigError: No log was given and there is no project around.
+        """
+        binding = bind_bar(bar, period, context=context)
+        return BarTable(binding, log if log is not None else default_log())
+
+
+class BarTable:
+    """Reads the bars of one period.
+
+    Args:
+        binding: What ties the bars to their query.
+        log: Where they live.
+
+    >>> BarTable.read.__name__
+    'read'
+    """
+
+    def __init__(self, binding: BarBinding, log: Log) -> None:
+        self.binding = binding
+        self.log = log
+
+    def __repr__(self) -> str:
+        return f"<bars {self.binding.topic}>"
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """Names of the columns that say which series a bar belongs to."""
+        return self.binding.query.group_by
+
+    def read(
+        self,
+        *key: str,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> pa.Table:
+        """Return the bars of a key, in order of time.
+
+        Args:
+            key: One part a key column, e.g. `"FX", "USDJPY"`.
+            start: Only buckets that start at or after this.
+            end: Only buckets that start before this.
+            limit: At most so many.
+            newest_first: Turn the order round; with `limit`, the newest are returned.
+
+        Returns:
+            Key columns, bucket_start, bucket_end, market_date, the selected columns, and the envelope. Decimals are
+            `decimal128`, times UTC milliseconds.
+
+        Raises:
+            UsageError: The number of key parts is wrong, or a datetime has no zone.
+            UnknownTopicError: The topic was never created.
+        """
+        self._check_key(key)
+        prefix = keys.encode(key)
+        first = keys.SEPARATOR.encode() if start is None else _time_bytes(start)
+        last = _AFTER_SEPARATOR if end is None else _time_bytes(end)
+        return self._view(prefix + first, prefix + last, limit, reverse=newest_first)
+
+    def read_all(self, *, limit: int | None = None, newest_first: bool = False) -> pa.Table:
+        """Return the bars of every key, sorted by key and time.
+
+        Raises:
+            UnknownTopicError: The topic was never created.
+        """
+        return self._view(None, None, limit, reverse=newest_first)
+
+    def newest(self, *, limit: int | None = None) -> pa.Table:
+        """Return the newest bar of every key, sorted by key; skips from key to key along the key order.
+
+        Args:
+            limit: At most so many keys, from the last on.
+
+        Raises:
+            UnknownTopicError: The topic was never created.
+        """
+        found: list[pa.Table] = []
+        stop: bytes | None = None
+        while limit is None or len(found) < limit:
+            bar = self._view(None, stop, 1, reverse=True)
+            if not bar.num_rows:
+                break
+            found.append(bar)
+            parts = [bar[name][0].as_py() for name in self.key_columns]
+            stop = keys.encode(parts) + keys.SEPARATOR.encode()
+        return pa.concat_tables(reversed(found)) if found else self._view(None, stop, 0, reverse=False)
+
+    def latest(self, *key: str, count: int = 1) -> pa.Table:
+        """Return the newest bars of a key, oldest of them first.
+
+        Args:
+            key: One part a key column.
+            count: How many at most.
+
+        Raises:
+            UsageError: The number of key parts is wrong, or the count is not positive.
+        """
+        if count < 1:
+            raise UsageError(f"cannot return {count} bars", hint="count is at least 1")
+        newest = self.read(*key, limit=count, newest_first=True)
+        return newest.take(pa.array(range(newest.num_rows - 1, -1, -1), pa.int64()))
+
+    async def read_async(
+        self,
+        *key: str,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> pa.Table:
+        """Do what `read` does, from asyncio: in a thread."""
+        return await asyncio.to_thread(self.read, *key, start=start, end=end, limit=limit, newest_first=newest_first)
+
+    def _check_key(self, key: tuple[str, ...]) -> None:
+        if len(key) != len(self.key_columns):
+            raise UsageError(
+                f"{self.binding.topic} has {len(self.key_columns)} key columns, {len(key)} were given: {key}",
+                hint=f"give {', '.join(self.key_columns)} in this order",
+            )
+        for name, part in zip(self.key_columns, key, strict=True):
+            if not isinstance(part, str):
+                raise UsageError(f"the key column {name} is text, not {part!r}", hint=f"give str({part!r})")
+
+    def _view(self, first: bytes | None, last: bytes | None, limit: int | None, *, reverse: bool) -> pa.Table:
+        try:
+            page = self.log.view(self.binding.topic, start=first, stop=last, limit=limit, reverse=reverse)
+        except UnknownTopicError as error:
+            raise UnknownTopicError(
+                f"the topic {self.binding.topic} does not exist yet",
+                hint="topics are made once, before anything runs: rc dev, or rc infra apply",
+                topic=self.binding.topic,
+            ) from error
+        return user_table(pa.Table.from_batches([page.data]))
+
+
+def _time_bytes(moment: Moment) -> bytes:
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise UsageError(f"{moment!r} has no time zone", hint="for UTC add tzinfo=timezone.utc")
+        moment = -((_EPOCH - moment) // timedelta(milliseconds=1))  # rounded up: no bucket starts in between
+    return (keys.SEPARATOR + keys.time_part(moment)).encode()

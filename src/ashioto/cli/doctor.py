@@ -1,0 +1,152 @@
+"""`rc doctor`: what is installed, what the project has, and what does not add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+from ashioto.errors import AshiotoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ashioto.cli.project import Project
+    from ashioto.context import Context
+
+LIBRARIES: Final = ("ashioto", "pyarrow", "numpy", "numba", "apsw", "exchange-calendars", "tzdata")
+SOON_DAYS: Final = 7
+_DAY_MS: Final = 86_400_000
+_COUNTERS: Final = {
+    "out_of_session": "were outside the sessions of their key: rc schedule show",
+    "unknown_key": "are of keys without a schedule: rc schedule import ... --key ...",
+    "late": "came later than the retention, see the late topic",
+    "rejected": "could not be used, see rc.dlq",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Holds the outcome of one check."""
+
+    state: Literal["ok", "warning", "error"]
+    check: str
+    detail: str
+
+    def row(self) -> dict[str, object]:
+        """Return it for printing.
+
+        >>> Finding(state="ok", check="python", detail="3.11").row()
+        {'state': 'ok', 'check': 'python', 'detail': '3.11'}
+        """
+        return {"state": self.state, "check": self.check, "detail": self.detail}
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Check versions, settings, log, schedule and counters; exit code 1 if something is broken."""
+    from ashioto.cli.output import print_rows
+
+    findings = [*versions(), *_project_findings()]
+    print_rows([finding.row() for finding in findings], title="doctor", as_json=as_json)
+    if any(finding.state == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def versions() -> Iterator[Finding]:
+    """Yield what is installed."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    yield Finding(state="ok", check="python", detail=platform.python_version())
+    for name in LIBRARIES:
+        try:
+            yield Finding(state="ok", check=name, detail=version(name))
+        except PackageNotFoundError:
+            yield Finding(state="error", check=name, detail=f"not installed: pip install {name}")
+
+
+def _project_findings() -> Iterator[Finding]:
+    from ashioto.cli.project import open_project
+    from ashioto.errors import ConfigError
+
+    try:
+        project = open_project()
+    except ConfigError as error:
+        state: Literal["warning", "error"] = "warning" if "rc init" in error.hint else "error"
+        yield Finding(state=state, check="project", detail=f"{error.message} ({error.hint})")
+        return
+    except AshiotoError as error:
+        yield Finding(state="error", check="log", detail=f"{error.message} ({error.hint})")
+        return
+    names = ", ".join(context.name for context in project.contexts)
+    yield Finding(state="ok", check="project", detail=f"{project.config.file}: {names}")
+    yield from _topics(project)
+    for context in project.contexts:
+        yield from _reach(project, context)
+    yield from _counters(project)
+
+
+def _topics(project: Project) -> Iterator[Finding]:
+    from ashioto.deploy.bootstrap import wanted_topics
+    from ashioto.errors import UnknownTopicError
+
+    missing, records = [], 0
+    for spec in wanted_topics(project.contexts):
+        try:
+            found = project.log.describe(spec.name)
+        except UnknownTopicError:
+            missing.append(spec.name)
+            continue
+        records += sum(found.end_offsets.values())
+        if found.spec.schema != spec.schema:
+            yield Finding(state="error", check=spec.name, detail="the log holds other columns than are declared")
+    if missing:
+        yield Finding(state="warning", check="topics", detail=f"not made yet: {', '.join(missing)} (start rc dev)")
+    where = project.config.log.path
+    yield Finding(state="ok", check="log", detail=f"{where}: {records:,} records were written")
+
+
+def _reach(project: Project, context: Context) -> Iterator[Finding]:
+    from ashioto.clock import SystemClock
+    from ashioto.errors import UnknownTopicError, UsageError
+    from ashioto.schedule.sessions import time_text
+    from ashioto.tables.overlap import sessions_by_key
+
+    try:
+        frame = project.schedule(context)
+        rows = context.set(context.entities[frame.schedule.name], log=project.log).read()
+        keys = sessions_by_key(frame, rows)
+    except UsageError:
+        return
+    except UnknownTopicError:
+        keys = {}
+    except AshiotoError as error:
+        yield Finding(state="error", check=f"schedule of {context.name}", detail=error.message)
+        return
+    check = f"schedule of {context.name}"
+    if not keys:
+        yield Finding(state="warning", check=check, detail="no sessions, so no bars (rc schedule import ...)")
+        return
+    ends = {key: int(sessions.closes[-1]) for key, sessions in keys.items()}
+    first = min(ends, key=lambda key: ends[key])
+    soon = ends[first] < SystemClock().now_ms() + SOON_DAYS * _DAY_MS
+    detail = f"{len(keys)} keys; the first to end is {' '.join(first)} at {time_text(ends[first])}"
+    yield Finding(state="warning" if soon else "ok", check=check, detail=detail + (", import more" if soon else ""))
+
+
+def _counters(project: Project) -> Iterator[Finding]:
+    from ashioto import keys
+    from ashioto.engines.embedded.topics import OFFSETS
+    from ashioto.errors import UnknownTopicError
+
+    try:
+        page = project.log.view(OFFSETS)
+    except UnknownTopicError:
+        return
+    for key, row in zip(page.keys, page.data.to_pylist(), strict=True):
+        name = ".".join(keys.decode(key)[2:4])
+        yield Finding(state="ok", check=name, detail=f"{row['ticks']:,} ticks counted")
+        for counter, meaning in _COUNTERS.items():
+            if row[counter]:
+                yield Finding(state="warning", check=name, detail=f"{row[counter]:,} ticks {meaning}")

@@ -1,0 +1,163 @@
+"""What commands need of a project: its settings, its contexts, its log, and what options name in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ashioto.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from ashioto.config import Config
+    from ashioto.context import Context
+    from ashioto.dsl import Bar, BarQuery, Record
+    from ashioto.log.base import Log
+    from ashioto.logical.nodes import TimeFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Holds an opened project.
+
+    Args:
+        config: Its settings.
+        contexts: What it declares.
+        log: Where its records live.
+    """
+
+    config: Config
+    contexts: Sequence[Context]
+    log: Log
+
+    def context(self, name: str | None) -> Context:
+        """Return the context of a name; without one, the only one.
+
+        Raises:
+            UsageError: There is no such context, or several and none was named.
+        """
+        known = {context.name: context for context in self.contexts}
+        if name is None and len(known) == 1:
+            return next(iter(known.values()))
+        if name is None or name not in known:
+            problem = "several contexts" if name is None else f"no context {name!r}"
+            raise UsageError(f"{self.config.file}: {problem}", hint=f"--context {' or '.join(known)}")
+        return known[name]
+
+    def entity(self, context: Context, name: str | None, *, kind: str) -> type[Record]:
+        """Return the stream or table of a class name; without one, the only one.
+
+        Raises:
+            UsageError: There is no such entity, or several and none was named.
+        """
+        known = {n: e for n, e in context.entities.items() if e.__entity__.kind == kind}
+        if name is None and len(known) == 1:
+            return next(iter(known.values()))
+        if name is None or name not in known:
+            problem = f"{len(known)} {kind}s" if name is None else f"no {kind} {name!r}"
+            raise UsageError(
+                f"{context.name} has {problem}", hint=f"--entity {' or '.join(known) or '(none declared)'}"
+            )
+        return known[name]
+
+    def bars(self, names: Sequence[str], context: str | None = None) -> list[tuple[Context, type[Bar]]]:
+        """Return the classes of bars of these names; every one when there are no names.
+
+        Raises:
+            UsageError: A name is unknown; names those there are.
+        """
+        chosen = self.contexts if context is None else [self.context(context)]
+        known = {
+            query.bar(period).__name__: (owner, query.bar(period))
+            for owner in chosen
+            for query in owner.queries.values()
+            for period in query.frames
+        }
+        for name in names:
+            if name not in known:
+                raise UsageError(f"no bars {name!r}", hint=f"there are {', '.join(known) or 'none'}")
+        return [known[name] for name in names or known]
+
+    def schedule(self, context: Context) -> TimeFrame:
+        """Return how the context's queries read their schedule.
+
+        Raises:
+            UsageError: No query has a schedule of its own rows.
+        """
+        from ashioto.logical.schedules import is_always_open
+
+        for query in context.queries.values():
+            if query.plan.time_frame is not None and not is_always_open(query.plan.time_frame):
+                return query.plan.time_frame
+        raise UsageError(f"no query of {context.name} has a schedule with rows", hint="see .time_frame(...)")
+
+    def query_of(self, context: Context, entity: str) -> BarQuery | None:
+        """Return the first query over an entity, or None."""
+        return next((q for q in context.queries.values() if q.plan.entity.name == entity), None)
+
+
+def open_project() -> Project:
+    """Open the project around the working directory.
+
+    Raises:
+        ConfigError: There is none, or its settings are wrong.
+        LogError: Its log cannot be used.
+    """
+    from ashioto.config import load_config
+    from ashioto.context import load_contexts
+    from ashioto.log.opening import open_log
+
+    config = load_config()
+    return Project(config=config, contexts=load_contexts(config), log=open_log(config))
+
+
+def pairs(texts: Sequence[str], *, option: str) -> dict[str, str]:
+    """Return `name=value` options as a mapping.
+
+    Raises:
+        UsageError: One has no `=`.
+
+    >>> pairs(["symbol=EURUSD"], option="--key")
+    {'symbol': 'EURUSD'}
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UsageError(f"{option} {text}: no name=value", hint=f"e.g. {option} symbol=EURUSD")
+        found[name.strip()] = value
+    return found
+
+
+def moment(text: str | None, *, option: str) -> datetime | None:
+    """Return an ISO date or time in UTC; without a zone it is taken as UTC.
+
+    Raises:
+        UsageError: It is neither.
+
+    >>> moment("2025-01-06", option="--from")
+    datetime.datetime(2025, 1, 6, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: no time", hint="ISO 8601: 2025-01-06 or 2025-01-06T09:30:00Z") from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def day_range(start: str | None, end: str | None) -> tuple[date | None, date | None]:
+    """Return the dates of `--from` and `--to`.
+
+    Raises:
+        UsageError: One is no date.
+
+    >>> day_range("2025-01-06", None)
+    (datetime.date(2025, 1, 6), None)
+    """
+    first, last = moment(start, option="--from"), moment(end, option="--to")
+    return first.date() if first else None, last.date() if last else None

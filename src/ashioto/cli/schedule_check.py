@@ -1,0 +1,80 @@
+"""`rc schedule check`: overlaps, empty sessions, and how far ahead a schedule reaches."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SOON_MS: Final = 7 * 86_400_000
+_DAY_MS: Final = 86_400_000
+
+
+def check(
+    source: Annotated[
+        str | None, typer.Argument(help="A CSV or Parquet file; without, the project's schedule.")
+    ] = None,
+    *,
+    key: Annotated[list[str] | None, typer.Option(help="column=value: only these.")] = None,
+    context: Annotated[str | None, typer.Option(help="Where the schedule is declared.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Find overlapping and empty sessions, and say how far ahead each key reaches; exit code 1 if any is wrong."""
+    from ashioto.cli.output import print_rows
+    from ashioto.cli.project import pairs
+    from ashioto.cli.schedule_source import load_rows
+    from ashioto.clock import SystemClock
+
+    names, rows = load_rows(source, pairs(key or [], option="--key"), context, None, None)
+    found = findings(names, rows, SystemClock().now_ms())
+    print_rows(found, title=source or "schedule", as_json=as_json, empty="no sessions")
+    if not found or any(row["overlapping"] or row["empty"] for row in found):
+        raise typer.Exit(1)
+
+
+def findings(names: tuple[str, ...], rows: pa.Table, now_ms: int) -> list[dict[str, object]]:
+    """Return what is wrong with each key of a schedule, and how far it reaches.
+
+    Args:
+        names: The key columns.
+        rows: Keys, open, close and market_date; equal rows count once.
+        now_ms: Today, UTC milliseconds.
+    """
+    from ashioto.schema.arrow import int64_view
+
+    rows = rows.group_by([*names, "open", "close", "market_date"]).aggregate([])
+    rows = rows.sort_by([(name, "ascending") for name in (*names, "open", "close")]).combine_chunks()
+    keys = list(zip(*(rows[name].to_pylist() for name in names), strict=True)) if names else [()] * rows.num_rows
+    opens, closes = int64_view(rows["open"]).tolist(), int64_view(rows["close"]).tolist()
+    of_key: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+    for one, opened, closed in zip(keys, opens, closes, strict=True):
+        of_key.setdefault(one, []).append((opened, closed))
+    return [_finding(names, one, sessions, now_ms) for one, sessions in of_key.items()]
+
+
+def _finding(
+    names: tuple[str, ...], key: tuple[str, ...], sessions: list[tuple[int, int]], now_ms: int
+) -> dict[str, object]:
+    from ashioto.schedule.sessions import time_text
+
+    empty = [opened for opened, closed in sessions if opened >= closed]
+    whole = [one for one in sessions if one[0] < one[1]]
+    overlapping = [after[0] for before, after in pairwise(whole) if after[0] < before[1]]
+    reach = max(closed for _, closed in sessions)
+    ahead = (reach - now_ms) // _DAY_MS
+    notes = [f"overlap at {time_text(overlapping[0])}"] if overlapping else []
+    notes += [f"empty at {time_text(empty[0])}"] if empty else []
+    notes += ["has ended"] if reach <= now_ms else ["ends soon"] if reach < now_ms + SOON_MS else []
+    return {
+        **dict(zip(names, key, strict=True)),
+        "sessions": len(sessions),
+        "overlapping": len(overlapping),
+        "empty": len(empty),
+        "reaches": time_text(reach),
+        "days_ahead": max(ahead, 0),
+        "note": "; ".join(notes) or "ok",
+    }

@@ -1,0 +1,176 @@
+"""Where schedules come from: the project's topic, a file, or a calendar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ashioto.cli.tick_files import expand, read_batches, read_times
+from ashioto.errors import InputError, UsageError
+from ashioto.logical.nodes import DATE, TEXT, TIMESTAMP, Column, Entity, TimeFrame
+from ashioto.tables.overlap import session_columns, sessions_by_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from ashioto.schedule.sessions import Sessions
+
+COLUMNS: Final = ("open", "close", "market_date")
+"""Columns that say a session; all others of a schedule are keys."""
+
+_BREAK: Final = ("break_start", "break_end")
+
+
+def load_schedule(
+    source: str | None, given: Mapping[str, str], context: str | None, first: date | None, last: date | None
+) -> tuple[tuple[str, ...], dict[tuple[str, ...], Sessions]]:
+    """Return the key columns of a schedule, and its sessions by key.
+
+    Args:
+        source: A file or the name of a calendar; None is the project's schedule.
+        given: Wanted value by key column.
+        context: Where the project's schedule is declared.
+        first: First market date; calendars need it.
+        last: Last market date, inclusive.
+
+    Raises:
+        ScheduleError: Sessions are empty or overlap, or the calendar is unknown.
+        InputError: The file cannot be read.
+        UsageError: A key column is unknown.
+    """
+    names, rows = load_rows(source, given, context, first, last)
+    return names, sessions_by_key(frame_of(names), rows)
+
+
+def load_rows(
+    source: str | None, given: Mapping[str, str], context: str | None, first: date | None, last: date | None
+) -> tuple[tuple[str, ...], pa.Table]:
+    """Return the key columns of a schedule and its rows, unchecked: keys, open, close, market_date."""
+    rows = _project_rows(context) if source is None else _source_rows(source, first, last)
+    names = tuple(name for name in rows.column_names if name not in COLUMNS)
+    for name, value in given.items():
+        if name not in names:
+            raise UsageError(f"--key: no key column {name!r}", hint=f"there are {', '.join(names) or 'none'}")
+        rows = rows.filter(pc.equal(pc.cast(rows[name], pa.string()), value))
+    return names, rows
+
+
+def read_source(
+    source: str, names: Sequence[str], given: Mapping[str, str], first: date | None, last: date | None
+) -> dict[tuple[str, ...], Sessions]:
+    """Return the sessions to import, by key in the order of the key columns.
+
+    Args:
+        source: A file or the name of a calendar.
+        names: The key columns of the schedule they go into.
+        given: Value by key column, for those the source has not.
+        first: First market date; calendars need it.
+        last: Last market date, inclusive.
+
+    Raises:
+        ScheduleError: Sessions are empty or overlap, or the calendar is unknown.
+        InputError: The file cannot be read, or has no sessions.
+        UsageError: A key column is missing or unknown.
+    """
+    rows = _between(_source_rows(source, first, last), first, last)
+    for name in given:
+        if name not in names:
+            raise UsageError(f"--key: no key column {name!r}", hint=f"there are {', '.join(names)}")
+    columns: dict[str, Any] = {}
+    for name in names:
+        if name in given:
+            columns[name] = pa.repeat(pa.scalar(given[name], pa.string()), rows.num_rows)
+        elif name in rows.column_names:
+            columns[name] = rows[name]
+        else:
+            raise UsageError(f"nothing says the {name} of these sessions", hint=f"--key {name}=...")
+    if not rows.num_rows:
+        raise InputError(f"{source} has no sessions in this range", hint="look at --from and --to")
+    return sessions_by_key(frame_of(names), pa.table({**columns, **{name: rows[name] for name in COLUMNS}}))
+
+
+def frame_of(names: Sequence[str]) -> TimeFrame:
+    """Return how rows of `COLUMNS` and these key columns are read as a schedule.
+
+    >>> frame_of(["symbol"]).schedule.keys
+    ('symbol', 'open')
+    """
+    columns = [Column(name=name, type=TEXT, role="key") for name in names]
+    columns += [Column(name="open", type=TIMESTAMP, role="key"), Column(name="close", type=TIMESTAMP)]
+    schedule = Entity(name="Schedule", kind="table", columns=(*columns, Column(name="market_date", type=DATE)))
+    join = tuple((name, name) for name in names)
+    return TimeFrame(schedule=schedule, join=join, open_column="open", close_column="close", day_column="market_date")
+
+
+def _project_rows(context: str | None) -> pa.Table:
+    from ashioto.cli.project import open_project
+
+    project = open_project()
+    owner = project.context(context)
+    frame = project.schedule(owner)
+    rows = owner.set(owner.entities[frame.schedule.name], log=project.log).read()
+    theirs = (frame.open_column, frame.close_column, frame.day_column)
+    keys = {name: pc.cast(rows[name], pa.string()) for name in session_columns(frame)}
+    return pa.table({**keys, **{ours: rows[name] for ours, name in zip(COLUMNS, theirs, strict=True)}})
+
+
+def _source_rows(source: str, first: date | None, last: date | None) -> pa.Table:
+    if Path(source).suffix.lower() in {".csv", ".parquet"}:
+        return _file_rows(source)
+    from ashioto.schedule.calendars import calendar_sessions
+
+    if first is None or last is None:
+        raise UsageError(
+            f"{source} goes on for ever", hint="say --from and --to, e.g. --from 2025-01-01 --to 2025-12-31"
+        )
+    if last < first:
+        raise UsageError(f"--to {last} lies before --from {first}", hint="turn them round")
+    return calendar_sessions(source, first, last).to_table()
+
+
+def _file_rows(source: str) -> pa.Table:
+    tables = [table for file in expand([source]) for table in read_batches(file)]
+    if not tables:
+        raise InputError(f"{source} has no rows", hint="one row a session: open, close, market_date", file=source)
+    table = pa.concat_tables(tables)
+    if "session" in table.column_names and "market_date" not in table.column_names:
+        names = ["market_date" if name == "session" else name for name in table.column_names]
+        table = table.rename_columns(names)
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        have = ", ".join(table.column_names)
+        raise InputError(f"{source} has no {', '.join(missing)}; it has {have}", hint="times in UTC", file=source)
+    try:
+        return _split_breaks(table)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{source} is no schedule: {error}", hint="times in UTC, ISO", file=source) from error
+
+
+def _split_breaks(table: pa.Table) -> pa.Table:
+    typed = {name: read_times(table[name]) for name in ("open", "close")}
+    typed["market_date"] = pc.cast(table["market_date"], pa.date32())
+    others = [name for name in table.column_names if name not in {*COLUMNS, *_BREAK}]
+    keys = {name: pc.cast(table[name], pa.string()) for name in others}
+    whole = pa.table({**keys, **typed})
+    if not set(_BREAK) <= set(table.column_names):
+        return whole
+    starts, ends = (read_times(table[name].cast(pa.string()) if _null(table[name]) else table[name]) for name in _BREAK)
+    has = pc.is_valid(starts)
+    morning = whole.set_column(whole.column_names.index("close"), "close", pc.coalesce(starts, whole["close"]))
+    afternoon = whole.set_column(whole.column_names.index("open"), "open", ends).filter(has)
+    return pa.concat_tables([morning, afternoon])
+
+
+def _null(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_null(column.type))
+
+
+def _between(rows: pa.Table, first: date | None, last: date | None) -> pa.Table:
+    for bound, holds in ((first, pc.greater_equal), (last, pc.less_equal)):
+        if bound is not None:
+            rows = rows.filter(holds(rows["market_date"], pa.scalar(bound, pa.date32())))
+    return rows

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ashioto import keys
+from ashioto.cli import doctor
+from ashioto.engines.embedded.topics import OFFSETS, OFFSETS_SCHEMA
+from ashioto.log.base import Batch, TopicSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+    from typer.testing import Result
+
+    from ashioto.cli.project import Project
+
+KEY = ("--key", "broker=SIM", "--key", "symbol=BTCUSD")
+
+
+def findings(result: Result) -> list[tuple[str, str, str]]:
+    rows: list[dict[str, Any]] = json.loads(result.stdout)
+    return [(row["state"], row["check"], row["detail"]) for row in rows]
+
+
+def details(result: Result, state: str) -> str:
+    return "\n".join(f"{check}: {detail}" for found, check, detail in findings(result) if found == state)
+
+
+def test_without_a_project_versions_are_told(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("doctor", "--json")
+    assert {"python", *doctor.LIBRARIES} <= {check for _, check, _ in findings(result)}
+    assert "rc init" in details(result, "warning")
+
+
+def test_a_fresh_project_is_told_what_is_missing(run: Callable[..., Result], folder: Path) -> None:
+    assert folder.exists()
+    result = run("doctor", "--json")
+    assert "topics: not made yet: " in details(result, "warning")
+    assert "schedule of trading: no sessions" in details(result, "warning")
+    assert "project" in run("doctor").output
+
+
+def test_the_reach_of_the_schedule_is_told(run: Callable[..., Result], project: Project) -> None:
+    assert project.log is not None
+    run("schedule", "import", "24x7", "--from", "2025-01-06", "--to", "2025-01-07", *KEY)
+    said = details(run("doctor", "--json"), "warning")
+    assert "1 keys; the first to end is SIM BTCUSD at 2025-01-08T00:00:00Z, import more" in said
+    run("schedule", "import", "24x7", "--from", "2090-01-01", "--to", "2090-01-01", *KEY)
+    assert "SIM BTCUSD at 2090-01-02T00:00:00Z" in details(run("doctor", "--json"), "ok")
+
+
+def test_the_engines_counters_are_told(run: Callable[..., Result], project: Project) -> None:
+    row = {name: [0] for name in OFFSETS_SCHEMA.names} | {"ticks": [1200], "unknown_key": [7], "late": [3]}
+    batch = Batch(
+        topic=OFFSETS,
+        partition=0,
+        keys=pa.array([keys.encode(["dev", "local", "trading", "rate_bars", 0])], pa.binary()),
+        timestamps=np.zeros(1, dtype=np.int64),
+        data=pa.RecordBatch.from_pydict(row, schema=OFFSETS_SCHEMA),
+    )
+    project.log.append([batch])
+    result = run("doctor", "--json")
+    assert "trading.rate_bars: 1,200 ticks counted" in details(result, "ok")
+    assert "trading.rate_bars: 7 ticks are of keys without a schedule" in details(result, "warning")
+    assert "trading.rate_bars: 3 ticks came later" in details(result, "warning")
+    assert "rejected" not in result.output
+
+
+def test_broken_settings_and_columns_leave_with_one(run: Callable[..., Result], folder: Path, project: Project) -> None:
+    text = (folder / "bars.py").read_text(encoding="utf-8").replace("ao.decimal(18, 5)", "ao.decimal(18, 4)")
+    assert project.log.create([TopicSpec(name="other", schema=pa.schema([("a", pa.int64())]))]) == ["other"]
+    (folder / "others.py").write_text(text, encoding="utf-8")
+    settings = folder / "ashioto.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("bars:", "others:"), encoding="utf-8")
+    assert "trading.rate: the log holds other columns" in details(run("doctor", "--json", code=1), "error")
+    settings.write_text("[log]\nkind = 'redis'", encoding="utf-8")
+    assert "log.kind" in details(run("doctor", "--json", code=1), "error")
+
+
+def test_a_broken_log_leaves_with_one(run: Callable[..., Result], folder: Path) -> None:
+    (folder / ".ashioto").mkdir()
+    (folder / ".ashioto" / "log.db").write_bytes(b"no log at all" * 1000)
+    assert "log.db" in details(run("doctor", "--json", code=1), "error")
+
+
+def test_a_missing_library_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LIBRARIES", ("no-such-library",))
+    assert [f.state for f in doctor.versions()] == ["ok", "error"]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ashioto.cli.project import Project, day_range, moment, open_project, pairs
+from ashioto.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from typer.testing import Result
+
+MORE = """
+from datetime import datetime
+
+import ashioto as ao
+from ashioto import Field, Period
+
+
+class Trade(ao.Stream):
+    symbol: Field[str] = ao.key()
+    at: Field[datetime] = ao.timestamp()
+    price: Field[float] = ao.field()
+
+
+class Note(ao.Stream):
+    at: Field[datetime] = ao.timestamp()
+
+
+coins = ao.Context("coins")
+bars = (
+    coins.events(Trade)
+    .time_frame(ao.AlwaysOpen)
+    .tumbling(Trade.at, Period.minutes(1), ensure_continuous=True)
+    .select(close=ao.last(Trade.price))
+    .to_query()
+)
+"""
+
+
+@pytest.fixture
+def two(folder: Path) -> Iterator[Project]:
+    (folder / "coins_of_test.py").write_text(MORE, encoding="utf-8")
+    settings = folder / "ashioto.toml"
+    text = settings.read_text(encoding="utf-8").replace('"bars:trading"', '"bars:trading", "coins_of_test:coins"')
+    settings.write_text(text, encoding="utf-8")
+    yield open_project()
+    sys.modules.pop("coins_of_test", None)
+
+
+def test_one_of_several_contexts_must_be_named(two: Project) -> None:
+    with pytest.raises(UsageError, match="several contexts") as caught:
+        two.context(None)
+    assert caught.value.hint == "--context trading or coins"
+    with pytest.raises(UsageError, match="no context 'x'"):
+        two.context("x")
+    assert two.context("coins").name == "coins"
+
+
+def test_one_of_several_streams_must_be_named(two: Project) -> None:
+    coins = two.context("coins")
+    assert two.entity(coins, None, kind="stream").__name__ == "Trade"
+    coins.declare(sys.modules["coins_of_test"].Note)
+    with pytest.raises(UsageError, match="coins has 2 streams"):
+        two.entity(coins, None, kind="stream")
+    with pytest.raises(UsageError, match="coins has no stream 'x'"):
+        two.entity(coins, "x", kind="stream")
+
+
+def test_bars_are_found_by_name_in_every_context(two: Project) -> None:
+    assert [kind.__name__ for _, kind in two.bars(["TradeBar1m", "RateBar5m"])] == ["TradeBar1m", "RateBar5m"]
+    assert [kind.__name__ for _, kind in two.bars([], "coins")] == ["TradeBar1m"]
+    with pytest.raises(UsageError, match="no bars 'RateBar5m'"):
+        two.bars(["RateBar5m"], "coins")
+
+
+def test_a_context_that_is_always_open_has_no_schedule_with_rows(two: Project) -> None:
+    assert two.schedule(two.context("trading")).schedule.name == "MarketSchedule"
+    with pytest.raises(UsageError, match="no query of coins has a schedule"):
+        two.schedule(two.context("coins"))
+    assert two.query_of(two.context("coins"), "Note") is None
+
+
+def test_symbols_stand_in_for_a_schedule(run: Callable[..., Result], two: Project) -> None:
+    args = ("ticks", "simulate", "--context", "coins", "--seconds", 0)
+    assert "nothing says which keys of Trade" in run(*args, code=2).stderr
+    assert two.log is not None
+    result = run(*args, "--symbols", "BTCUSD", "--symbols", "ETHUSD")
+    assert "2 keys" in result.stderr
+    assert "sent 0 ticks to coins.trade" in result.stdout
+
+
+def test_options_are_read() -> None:
+    assert pairs(["a=1", "b=x=y", "c="], option="--key") == {"a": "1", "b": "x=y", "c": ""}
+    assert moment("2025-01-06T18:00+09:00", option="--from") == datetime(2025, 1, 6, 9, tzinfo=UTC)
+    assert moment(None, option="--from") is None
+    assert day_range("2025-01-06T12:00", None) == (date(2025, 1, 6), None)
