@@ -7,7 +7,7 @@ milliseconds. A backslash or ␟ inside text is escaped as `\\` or `\u001f`, so 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from ashioto.errors import InputError
@@ -20,6 +20,7 @@ VERSION: Final = "1"
 TIME_DIGITS: Final = 13
 _ESCAPE: Final = re.compile(r"\\(\\|u001f)")
 _MAX_TIME: Final = 10**TIME_DIGITS - 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Part = str | int | datetime
 
@@ -53,15 +54,19 @@ def encode(parts: Iterable[Part]) -> bytes:
     r"""Return the key of these parts.
 
     Args:
-        parts: Text, integers, or aware datetimes, in the order of the key columns.
+        parts: Text, integers, or aware datetimes (cut to the millisecond), in the order of the key columns.
 
     Raises:
-        InputError: A part is of another type, or a datetime has no time zone.
+        InputError: A part is of another type, a datetime has no time zone, or text holds half a character.
 
     >>> encode(["FX", "USDJPY"])
     b'1\x1fFX\x1fUSDJPY'
     """
-    return SEPARATOR.join([VERSION, *map(_part, parts)]).encode()
+    text = SEPARATOR.join([VERSION, *map(_part, parts)])
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} cannot be a key", hint="it holds half a character (a lone surrogate)") from error
 
 
 def decode(key: bytes) -> list[str]:
@@ -89,6 +94,6 @@ def _part(part: Part) -> str:
         raise InputError(f"{part!r} cannot be part of a key", hint="key parts are text, integers or times")
     if isinstance(part, int):
         return str(part)
-    if part.tzinfo is None:
+    if part.utcoffset() is None:
         raise InputError(f"{part!r} has no time zone", hint="use aware datetimes, e.g. datetime.now(timezone.utc)")
-    return time_part(round(part.timestamp() * 1000))
+    return time_part((part - _EPOCH) // timedelta(milliseconds=1))

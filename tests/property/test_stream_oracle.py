@@ -18,7 +18,7 @@ from ashioto.engines.embedded.topics import query_topics, system_topics
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.schema.arrow import from_numpy, key_column, storage_schema
-from ashioto.testing import MemoryLog
+from ashioto.testing.memory_log import MemoryLog
 from property.test_core_oracle import HOURS, START, batch_of, cases, expected, got, query
 from support_shared import oracle
 

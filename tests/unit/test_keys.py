@@ -70,6 +70,12 @@ def test_a_time_has_one_key_in_every_zone(ms: int, hours: int) -> None:
     assert keys.encode([at]) == b"1\x1f" + keys.time_part(ms).encode()
 
 
+@given(st.integers(0, 10**13 - 1), st.integers(0, 999))
+def test_a_time_is_cut_to_the_millisecond_as_records_are(ms: int, microseconds: int) -> None:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms, microseconds=microseconds)
+    assert keys.encode([at]) == b"1\x1f" + keys.time_part(ms).encode()
+
+
 @pytest.mark.parametrize("ms", [-1, 10**13])
 def test_a_time_out_of_range_is_refused(ms: int) -> None:
     with pytest.raises(InputError, match="between 1970 and 2286"):
@@ -79,6 +85,11 @@ def test_a_time_out_of_range_is_refused(ms: int) -> None:
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(InputError, match="no time zone"):
         keys.encode([datetime(2025, 1, 1)])  # noqa: DTZ001  # that is the point
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        keys.encode(["FX", "\ud800"])
 
 
 @pytest.mark.parametrize("wrong", [True, 1.5, None, b"x"])

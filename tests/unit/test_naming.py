@@ -15,8 +15,7 @@ ENTITIES = st.from_regex(r"[A-Z][A-Za-z0-9]{0,12}", fullmatch=True)
 @given(ENTITIES, PERIODS)
 def test_a_bar_name_says_entity_and_period(entity: str, period: Period) -> None:
     found, kind = naming.parse_bar_name(naming.bar_name(entity, period))
-    assert kind == period
-    assert naming.bar_name(found, kind) == naming.bar_name(entity, period)
+    assert (found, kind) == (entity, period)
 
 
 def test_an_entity_may_have_bar_in_its_name() -> None:
@@ -38,6 +37,11 @@ def test_a_bar_has_one_name() -> None:
 def test_a_context_is_a_lower_case_identifier(name: str) -> None:
     with pytest.raises(DefinitionError, match="no name for a context"):
         naming.check_context(name)
+
+
+@given(st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True))
+def test_lower_case_identifiers_name_contexts(name: str) -> None:
+    assert naming.check_context(name) == name
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_a_period_is_positive(count: int) -> None:
         Period.minutes(count)
 
 
+def test_a_period_shows_its_kind() -> None:
+    assert (repr(Period.hours(1)), str(Period.minutes(5))) == ("Period('1h')", "5m")
+
+
 def test_constructors_name_their_unit() -> None:
     made = [Period.seconds(1), Period.minutes(2), Period.hours(3), Period.days(4), Period.weeks(5), Period.months(6)]
     assert [str(p) for p in made] == ["1s", "2m", "3h", "4d", "5w", "6mo"]

@@ -1,8 +1,9 @@
 """The bar algebra: how two partial bars of one bucket become one.
 
-A partial is a row of an int64 matrix and of a float64 matrix. The first columns are the same for every query (below), the
-rest are its aggregates, each in the matrix of its type. `combine` is associative and commutative as long as no two ticks
-share (event time, sequence), which is what makes a bar a function of the *set* of its ticks.
+A partial is a row of an int64 matrix and of a float64 matrix. The first columns are the same for every query (below),
+the rest are its aggregates, each in the matrix of its type. `combine` is associative and commutative as long as no two
+ticks share (event time, sequence), which is what makes a bar a function of the *set* of its ticks; sums of floats may
+differ in their last bits.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ CUT: Final = 8
 FIXED: Final = 9
 """How many int64 columns every partial has before its aggregates.
 
-KEY is the number of the key, DAY the market date (days) of the earliest session in it, START the bucket start (ms), CUT the
-last source offset it includes (-1: none).
+KEY is the number of the key, DAY the market date (days) of the earliest session in it, START the bucket start (ms),
+CUT the last source offset it includes (-1: none).
 """
 
 Func = Literal["first", "last", "min", "max", "sum"]
@@ -72,7 +73,7 @@ def program(slots: tuple[Slot, ...]) -> Ints:
     return np.array(rows, dtype=np.int64).reshape(len(rows), 3)
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def add_overflows(a: int, b: int) -> bool:
     """Return whether a + b leaves 64 bits.
 
@@ -83,13 +84,12 @@ def add_overflows(a: int, b: int) -> bool:
     return ((a ^ total) & (b ^ total)) < 0
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
-def combine(
-    ops: Ints, into: Ints, into_f: Floats, row: int, other: Ints, other_f: Floats, slot: int
-) -> bool:
+@nb.njit(cache=True, nogil=True)
+def combine(ops: Ints, into: Ints, into_f: Floats, row: int, other: Ints, other_f: Floats, slot: int) -> bool:
     """Merge partial `slot` of `other` into partial `row` of `into`; both hold at least one tick.
 
-    Sums must have been checked for overflow before. KEY, START and CUT are left alone.
+    Sums must have been checked for overflow before. KEY, START and CUT are left alone. Of two ticks that share time and
+    sequence, `into` keeps its own.
 
     Returns:
         Whether the last tick changed, so that what the bar carries into empty buckets may have changed.
@@ -99,10 +99,10 @@ def combine(
     >>> bool(combine(np.array([[1, 0, 9]]), a, none, 0, b, none, 0)), a[0].tolist()
     (True, [0, 0, 0, 2, 10, 0, 20, 1, -1, 7])
     """
-    earlier = other[slot, FIRST_AT] < into[row, FIRST_AT] or (
+    earlier: bool = other[slot, FIRST_AT] < into[row, FIRST_AT] or (
         other[slot, FIRST_AT] == into[row, FIRST_AT] and other[slot, FIRST_SEQ] < into[row, FIRST_SEQ]
     )
-    later = other[slot, LAST_AT] > into[row, LAST_AT] or (
+    later: bool = other[slot, LAST_AT] > into[row, LAST_AT] or (
         other[slot, LAST_AT] == into[row, LAST_AT] and other[slot, LAST_SEQ] > into[row, LAST_SEQ]
     )
     for i in range(ops.shape[0]):

@@ -1,0 +1,1 @@
+"""Schedules: sessions, the buckets and segments they make, and calendars; all pure."""

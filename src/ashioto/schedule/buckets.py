@@ -1,18 +1,20 @@
 """Buckets: which slot of a frame an instant falls into, from when on the slot exists, and when it ends.
 
-This is the only place that knows. Intraday buckets are cut by time, on the clock or from the session's open; days, weeks
-and months by market date, and named by midnight UTC of their first date.
+This is the only place that knows. Intraday buckets are cut by time, on the clock or from the session's open; days,
+weeks and months by market date, and named by midnight UTC of their first date.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from ashioto.period import DAY_MS, Period
-from ashioto.schedule.sessions import Ints, Sessions
+
+if TYPE_CHECKING:
+    from ashioto.schedule.sessions import Flags, Ints, Sessions
 
 Align = Literal["clock", "session"]
 _MONDAY: Final = 4
@@ -28,7 +30,7 @@ class Buckets:
         start: Bucket start, ms: the bucket's name.
         end: Bucket end, ms.
         exists_at: Start of the first segment in it, ms.
-        closes_at: End of the last segment in it, ms; of the very last bucket of a schedule not before the calendar says.
+        closes_at: End of the last segment in it, ms; the very last bucket of a schedule ends no earlier than `end`.
         day: Market date, days: of the first session in it, or of the date that names it.
     """
 
@@ -38,7 +40,7 @@ class Buckets:
     closes_at: Ints
     day: Ints
 
-    def where(self, mask: Ints) -> Buckets:
+    def where(self, mask: Flags) -> Buckets:
         """Return the buckets where a mask is set."""
         return Buckets(
             start=self.start[mask],
@@ -122,7 +124,7 @@ def closings_between(sessions: Sessions, period: Period, align: Align, lo: int, 
     """Return the buckets that end in `(lo, hi]`."""
     if not len(sessions) or hi <= lo:
         return NO_BUCKETS
-    close = int(sessions.closes[-1])
+    close = int(sessions.closes[_latest(sessions, period)])
     found = frame_buckets(sessions, period, align, min(lo, close - 1), hi + 1)
     return found.where((found.closes_at > lo) & (found.closes_at <= hi))
 
@@ -133,7 +135,7 @@ def _intraday(
     size = period.millis
     first, last = near
     lo, hi = span
-    if align == "clock":
+    if align == "clock":  # a bucket may hold time of sessions outside the span
         lo, hi = lo // size * size, -(-hi // size) * size
         first, last = sessions.touching(lo, hi)
     opens, closes, days = sessions.opens[first:last], sessions.closes[first:last], sessions.days[first:last]
@@ -146,14 +148,22 @@ def _intraday(
     start = begin[owner] + step * size
     exists = np.maximum(start, opens[owner])
     ends = np.minimum(start + size, closes[owner])
-    return _joined(sessions, period, align, start, exists, ends, days[owner])
+    found = _joined(sessions, period, align, start, exists, ends, days[owner])
+    inside = start[(exists < span[1]) & (ends > span[0])]
+    return found.where((found.start >= inside[0]) & (found.start <= inside[-1]))
 
 
 def _calendar(sessions: Sessions, period: Period, align: Align, near: tuple[int, int]) -> Buckets:
-    labels = bucket_start(period, align, sessions.opens, sessions.opens, sessions.days)
-    picked = np.isin(labels, labels[near[0] : near[1]])
-    start = labels[picked]
-    return _joined(sessions, period, align, start, sessions.opens[picked], sessions.closes[picked], start // DAY_MS)
+    opens, closes, days = sessions.opens, sessions.closes, sessions.days
+    wanted = bucket_start(period, align, opens[slice(*near)], opens[slice(*near)], days[slice(*near)])
+    ends = bucket_end(period, align, wanted)
+    span = np.array([wanted.min(), ends.max()]) // DAY_MS
+    first, last = np.searchsorted(days, span, sorter=sessions.by_day)
+    picked = np.sort(sessions.by_day[first:last])
+    start = bucket_start(period, align, opens[picked], opens[picked], days[picked])
+    kept = np.isin(start, wanted)
+    picked, start = picked[kept], start[kept]
+    return _joined(sessions, period, align, start, opens[picked], closes[picked], start // DAY_MS)
 
 
 def _joined(
@@ -166,7 +176,7 @@ def _joined(
     unique = start[heads]
     closes_at = np.maximum.reduceat(ends, heads)
     end = bucket_end(period, align, unique)
-    latest = unique == _latest(sessions, period, align)
+    latest = unique == _latest_start(sessions, period, align)
     return Buckets(
         start=unique,
         end=end,
@@ -176,11 +186,15 @@ def _joined(
     )
 
 
-def _latest(sessions: Sessions, period: Period, align: Align) -> int:
-    """Return the start of the last bucket of a schedule: more sessions may still be added to it."""
-    tail = slice(-1, None) if period.is_intraday else slice(None)
-    opens, closes, days = sessions.opens[tail], sessions.closes[tail], sessions.days[tail]
-    return int(bucket_start(period, align, closes - 1, opens, days).max())
+def _latest(sessions: Sessions, period: Period) -> int:
+    """Return the index of a session of the last bucket of a schedule: more sessions may still be added to that."""
+    return len(sessions) - 1 if period.is_intraday else int(sessions.by_day[-1])
+
+
+def _latest_start(sessions: Sessions, period: Period, align: Align) -> int:
+    at = _latest(sessions, period)
+    one = slice(at, at + 1)
+    return int(bucket_start(period, align, sessions.closes[one] - 1, sessions.opens[one], sessions.days[one])[0])
 
 
 def _months(days: Ints) -> Ints:

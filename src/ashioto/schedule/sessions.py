@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,11 @@ import pyarrow as pa
 
 from ashioto.errors import ScheduleError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Key = tuple[str, ...]
 _EPOCH = date(1970, 1, 1)
 
@@ -46,11 +50,12 @@ class Sessions:
     Use `Sessions.build`, which checks; the constructor does not.
     """
 
-    __slots__ = ("_hash", "closes", "days", "opens")
+    __slots__ = ("_by_day", "_hash", "closes", "days", "opens")
 
     def __init__(self, opens: Ints, closes: Ints, days: Ints) -> None:
         self.opens, self.closes, self.days = opens, closes, days
         self._hash = hash((opens.tobytes(), closes.tobytes(), days.tobytes()))
+        self._by_day: Ints | None = None
 
     @classmethod
     def build(cls, opens: Ints, closes: Ints, days: Ints, *, label: str = "") -> Sessions:
@@ -119,6 +124,13 @@ class Sessions:
         if not len(self):
             return "Sessions(none)"
         return f"Sessions({len(self)}: {day_text(int(self.days[0]))} to {day_text(int(self.days[-1]))})"
+
+    @property
+    def by_day(self) -> Ints:
+        """Return the order of the sessions by market date, and by time within one; shape (n,)."""
+        if self._by_day is None:
+            self._by_day = np.argsort(self.days, kind="stable")
+        return self._by_day
 
     def index_of(self, at: Ints) -> Ints:
         """Return the index of the session that holds each instant, -1 where none does; shape of `at`.

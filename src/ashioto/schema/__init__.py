@@ -1,0 +1,1 @@
+"""Layouts: entities and bars as columns."""

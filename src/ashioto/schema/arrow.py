@@ -25,6 +25,7 @@ _TYPES: Final = {
     "timestamp": TIME,
     "date": pa.date32(),
 }
+_BITS: Final = 64
 
 
 def arrow_type(kind: DataType) -> pa.DataType:
@@ -45,22 +46,35 @@ def storage_schema(entity: Entity) -> pa.Schema:
 
 
 def int64_view(array: pa.Array) -> npt.NDArray[np.int64]:
-    """Return the integers under a column: scaled decimals, ms, days. No copy where they are 64 bits wide.
+    """Return the integers under a column: scaled decimals, ms, days; 0 where there is no value.
 
-    >>> int64_view(pa.array([3, 4])).tolist()
-    [3, 4]
+    Args:
+        array: 64 bits wide, or dates. Without nulls nothing is copied where they are 64 bits wide.
+
+    Raises:
+        TypeError: It has another width.
+
+    >>> int64_view(pa.array([3, None, 4])).tolist()
+    [3, 0, 4]
     """
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pa.types.is_date32(array.type):
-        return array.view(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.asarray(array.view(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    if not (pa.types.is_primitive(array.type) or pa.types.is_decimal(array.type)) or array.type.bit_width != _BITS:
+        raise TypeError(f"a column of {array.type} has no int64 under it")
     if not len(array):
         return np.zeros(0, dtype=np.int64)
-    data = array.buffers()[1]
-    return np.frombuffer(data, dtype=np.int64, count=len(array), offset=8 * array.offset)
+    data = np.frombuffer(array.buffers()[1], dtype=np.int64, count=len(array), offset=8 * array.offset)
+    if not array.null_count:
+        return data
+    held = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return np.where(held, data, 0)
 
 
-def from_numpy(data: npt.NDArray[np.generic], kind: pa.DataType, *, null: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def from_numpy(
+    data: npt.NDArray[np.generic], kind: pa.DataType, *, null: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
     """Return numbers as a column of a type: scaled integers as decimals, ms as times, days as dates.
 
     Args:
@@ -81,9 +95,18 @@ def key_column(names: Sequence[str], batch: pa.RecordBatch) -> pa.DictionaryArra
     """Return the key bytes of every row, `1␟part␟part…`, as a dictionary column.
 
     Args:
-        names: The key columns, in order.
+        names: The key columns, in order: text, integers or times, without nulls; with none, all rows share one key.
         batch: The rows.
+
+    Raises:
+        InputError: A time lies before 1970 or after 2286.
+
+    >>> key_column([], pa.record_batch({"price": [1, 2]})).to_pylist()
+    [b'1', b'1']
     """
+    if not names:
+        indices = pa.array(np.zeros(batch.num_rows, dtype=np.int32))
+        return pa.DictionaryArray.from_arrays(indices, pa.array([keys.encode([])], pa.binary()))
     parts = [_text(batch.column(name)) for name in names]
     joined = pc.binary_join_element_wise(pa.scalar(keys.VERSION), *parts, keys.SEPARATOR)
     encoded = joined.dictionary_encode()
@@ -92,7 +115,7 @@ def key_column(names: Sequence[str], batch: pa.RecordBatch) -> pa.DictionaryArra
 
 def _text(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
-        return pc.utf8_lpad(pc.cast(pc.cast(column, pa.int64()), pa.string()), keys.TIME_DIGITS, padding="0")
+        return _time_text(pc.cast(column, pa.int64()))
     if isinstance(column, pa.DictionaryArray):
         escaped = pa.array([keys.escape(v) for v in column.dictionary.cast(pa.string()).to_pylist()], pa.string())
         return pc.take(escaped, column.indices)
@@ -100,6 +123,12 @@ def _text(column: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(text, r"[\\\x1f]")).as_py():
         return pa.array([keys.escape(v) for v in text.to_pylist()], pa.string())
     return text
+
+
+def _time_text(ms: pa.Array) -> pa.Array:
+    for bound in pc.min_max(ms).as_py().values() if len(ms) else ():
+        keys.time_part(bound)  # raises where it does not fit
+    return pc.utf8_lpad(pc.cast(ms, pa.string()), keys.TIME_DIGITS, padding="0")
 
 
 def user_table(table: pa.Table) -> pa.Table:

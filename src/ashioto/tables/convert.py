@@ -8,14 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ashioto import keys
 from ashioto.dsl.entity import Record
 from ashioto.dsl.values import to_stored
 from ashioto.errors import InputError
-from ashioto.schema.arrow import arrow_type, from_numpy, key_column, storage_schema
+from ashioto.schema.arrow import arrow_type, from_numpy, storage_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
@@ -44,18 +43,6 @@ def batch_of_records(entity: Entity, records: Iterable[object]) -> pa.RecordBatc
         [_stored_column(c, [getattr(row, c.name) for row in rows]) for c in entity.columns],
         schema=storage_schema(entity),
     )
-
-
-def record_keys(names: Sequence[str], batch: pa.RecordBatch) -> pa.DictionaryArray:
-    """Return the key bytes of every row; without key columns all rows share one key.
-
-    >>> record_keys([], pa.record_batch({"price": [1, 2]})).to_pylist()
-    [b'1', b'1']
-    """
-    if names:
-        return key_column(names, batch)
-    indices = pa.array(np.zeros(batch.num_rows, dtype=np.int32))
-    return pa.DictionaryArray.from_arrays(indices, pa.array([keys.encode([])], pa.binary()))
 
 
 def _stored_column(column: Column, values: list[object]) -> pa.Array:

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 
 from ashioto import keys
 from ashioto.schedule.sessions import Sessions
-from ashioto.schema.arrow import int64_view
-from ashioto.tables.convert import record_keys
+from ashioto.schema.arrow import int64_view, key_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,17 +40,17 @@ def check_sessions(frame: TimeFrame, new: pa.RecordBatch, present: pa.Table) -> 
         ScheduleError: A session is empty, or two overlap; names key and market dates.
     """
     names = frame.schedule.keys
-    taken = record_keys(names, new).dictionary_decode()
+    taken = key_column(names, new).dictionary_decode()
     if present.num_rows:
         old = _rows(present)
-        kept = pc.invert(pc.is_in(record_keys(names, old).dictionary_decode(), value_set=taken))
+        kept = pc.invert(pc.is_in(key_column(names, old).dictionary_decode(), value_set=taken))
         rows = _rows(
             pa.concat_tables([pa.Table.from_batches([part]) for part in (old.filter(kept), _last(new, taken))])
         )
     else:
         rows = _last(new, taken)
-    owners = record_keys(session_columns(frame), rows)
-    touched = pc.unique(record_keys(session_columns(frame), new).dictionary_decode())
+    owners = key_column(session_columns(frame), rows)
+    touched = pc.unique(key_column(session_columns(frame), new).dictionary_decode())
     _check_each(frame, rows, owners, touched)
 
 
@@ -64,7 +63,7 @@ def sessions_by_key(frame: TimeFrame, rows: pa.Table) -> dict[tuple[str, ...], S
     batch = _rows(rows)
     if not batch.num_rows:
         return {}
-    owners = record_keys(session_columns(frame), batch)
+    owners = key_column(session_columns(frame), batch)
     return _check_each(frame, batch, owners, pc.unique(owners.dictionary_decode()))
 
 

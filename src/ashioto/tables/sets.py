@@ -14,8 +14,8 @@ from ashioto.dsl.entity import Record
 from ashioto.errors import UnknownTopicError, UsageError
 from ashioto.log.base import Batch
 from ashioto.log.partition import partitions_of
-from ashioto.schema.arrow import int64_view, user_table
-from ashioto.tables.convert import batch_of_arrow, batch_of_records, record_keys
+from ashioto.schema.arrow import int64_view, key_column, user_table
+from ashioto.tables.convert import batch_of_arrow, batch_of_records
 from ashioto.tables.overlap import check_sessions, schedule_frames, session_columns
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class EntitySet(Generic[R]):
         return pa.concat_tables([self._stored(*owner) for owner in owners])
 
     def _batches(self, batch: pa.RecordBatch) -> Iterator[Batch]:
-        made = record_keys(self._declared.keys, batch)
+        made = key_column(self._declared.keys, batch)
         times = self._times(batch)
         places = self._places(made)
         for partition in np.unique(places).tolist():

@@ -16,7 +16,7 @@ from ashioto.bars.algebra import CUT, DAY, FIRST_AT, FIXED, KEY, LAST_AT, START,
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
-from ashioto.period import DAY_MS, Period
+from ashioto.period import Period
 from ashioto.schedule.buckets import Buckets, bucket_end, bucket_start, closings_between, frame_buckets, openings_between
 from ashioto.schedule.sessions import Sessions
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 BEGINNING: Final = -(2**62)
 """A time before every session: nothing exists yet."""
-_MARGIN: Final = 8 * DAY_MS
-"""How far a bucket's name (midnight of a date) and its sessions may lie apart."""
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
@@ -123,7 +121,7 @@ class BarCore:
                 if not held.shape[0]:
                     continue
                 align = self.plan.query.align
-                since = max(self.now, int(table.ints[table.ends[held, 0], START].min()) - _MARGIN)
+                since = max(self.now, int(table.ints[table.ends[held, 0], FIRST_AT].min()))
                 opened = openings_between(sessions, period, align, since, now)
                 closed = closings_between(sessions, period, align, since - grace, now - grace)
                 for buckets in (opened, closed):

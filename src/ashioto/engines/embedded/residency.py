@@ -11,17 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto import keys, naming
-from ashioto.bars.algebra import CUT, KEY, START, Floats, Ints
+from ashioto.bars.algebra import CUT, FIRST_AT, KEY, START, Floats, Ints
 from ashioto.engines.embedded.core import BEGINNING, BarCore
 from ashioto.engines.embedded.output import partial_rows
-from ashioto.schedule.buckets import bucket_end
 
 if TYPE_CHECKING:
     from ashioto.log.base import Log
     from ashioto.period import Period
 
 _PAGE: Final = 32
-_DAYS: Final = 8 * 86_400_000
 _SLACK: Final = 4096
 
 
@@ -67,9 +65,8 @@ class Residency:
             after = table.links[rows, 1]
             spare = (after >= 0) & (table.links[np.maximum(after, 0), 1] >= 0)
             if self._core.plan.query.continuous:
-                margin = self._core.plan.query.grace_ms + (0 if period.is_intraday else _DAYS)
-                ends = bucket_end(period, self._core.plan.query.align, table.ints[rows, START])
-                spare &= ends + margin <= self._core.now
+                closed_by = table.ints[np.maximum(after, 0), FIRST_AT]
+                spare &= closed_by + self._core.plan.query.grace_ms <= self._core.now
             gone = rows[spare]
             self._reserve(period)
             first_kept = np.maximum(table.ints[np.maximum(table.links[gone, 1], 0), START] + 1, 0)

@@ -161,14 +161,12 @@ class PartitionRunner:
         found = self._log.read(self._beats_topic, self._partition, self._read_beats, max_rows=MAX_ROWS)
         if found is None or found.data is None or not found.data.num_rows:
             return False
-        base = self._plan.query.base.kind
-        mine = np.array(found.data.column("base").to_pylist()) == base
-        due = int64_view(found.data.column("due"))
-        cuts = found.data.column("source_cut").to_numpy()
-        epochs = found.data.column("epoch").to_numpy()
+        mine = np.flatnonzero(np.array(found.data.column("base").to_pylist()) == self._plan.query.base.kind)
+        due = int64_view(found.data.column("due"))[mine]
+        cuts = found.data.column("source_cut").to_numpy()[mine]
+        epochs = found.data.column("epoch").to_numpy()[mine]
         self._read_beats = found.base_offset + found.data.num_rows
-        steps = np.flatnonzero(mine & (np.diff(due, append=np.iinfo(np.int64).min) != 0))
-        for i in steps.tolist():
+        for i in np.flatnonzero(np.diff(due, append=np.iinfo(np.int64).min)).tolist():
             self._beats.append(Beat(int(cuts[i]), int(due[i]), int(epochs[i])))
         return True
 
