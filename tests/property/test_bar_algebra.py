@@ -198,13 +198,68 @@ def test_the_roll_up_of_base_bars_is_the_direct_aggregation(
     assert {s: held(slots, p) for s, p in fives.items()} == {s: expected(slots, f) for s, f in direct.items()}
 
 
+@st.composite
+def base_bars(draw: st.DrawFn) -> tuple[tuple[Slot, ...], list[Partial]]:
+    """Partials of several keys and sessions, in order of key and start; CUT says the session."""
+    slots, found = draw(programs()), draw(ticks(span=4 * FIVE, least=0))
+    parts = []
+    for tick in found:
+        part = partial_of(slots, tick)
+        part.ints[0, [KEY, CUT]] = draw(st.integers(0, 1)), tick.at // (2 * MINUTE + 1)
+        parts.append(part)
+    return slots, sorted(parts, key=lambda p: (int(p.ints[0, KEY]), int(p.ints[0, START])))
+
+
+ROLL_UPS = pytest.mark.parametrize(
+    ("count_runs", "roll_up"),
+    [(algebra.count_runs, algebra.roll_up), (algebra.count_runs.py_func, algebra.roll_up.py_func)],
+    ids=["compiled", "python"],
+)
+
+
+@ROLL_UPS
+@settings(max_examples=100, deadline=None)
+@given(made=base_bars())
+def test_longer_bars_are_made_of_neighbours_of_one_key_and_session(
+    count_runs: Callable[..., int], roll_up: Callable[..., int], made: tuple[tuple[Slot, ...], list[Partial]]
+) -> None:
+    slots, parts = made
+    runs: dict[tuple[int, int, int], Partial] = {}
+    for part in parts:
+        key, session, start = (int(part.ints[0, c]) for c in (KEY, CUT, START))
+        run = (key, start // FIVE * FIVE, session)
+        runs[run] = merged(algebra.combine, program(slots), runs[run], part) if run in runs else part
+    empty = partial_of(slots, Tick(at=0, seq=0, whole=0, real=0.0))
+    ints = np.concatenate([empty.ints[:0], *(p.ints for p in parts)])
+    floats = np.concatenate([empty.floats[:0], *(p.floats for p in parts)])
+    starts = ints[:, START] // FIVE * FIVE
+    size = count_runs(ints, starts)
+    out, out_f = np.empty((size, ints.shape[1]), dtype=np.int64), np.empty((size, floats.shape[1]))
+    assert roll_up(program(slots), ints, floats, starts, out, out_f) == -1
+    got = [Partial(ints=out[i : i + 1], floats=out_f[i : i + 1]) for i in range(size)]
+    assert [tuple(p.ints[0, [KEY, START, CUT]].tolist()) for p in got] == list(runs)
+    assert [held(slots, p) for p in got] == [held(slots, p) for p in runs.values()]
+
+
+@ROLL_UPS
+def test_a_sum_that_leaves_64_bits_is_named(count_runs: Callable[..., int], roll_up: Callable[..., int]) -> None:
+    slots = (
+        Slot(func="max", arg=0, is_float=False, column=FIXED),
+        Slot(func="sum", arg=0, is_float=False, column=FIXED + 1),
+    )
+    ints = np.concatenate([partial_of(slots, Tick(at=at, seq=0, whole=2**62, real=0.0)).ints for at in (0, 1, FIVE)])
+    none = np.zeros((3, 0))
+    starts = np.array([0, 0, FIVE])
+    assert count_runs(ints, starts) == 2
+    assert roll_up(program(slots), ints, none, starts, np.empty((2, FIXED + 2), dtype=np.int64), none[:2]) == 1
+    assert roll_up(program(slots), ints[1:], none[1:], starts[1:], ints[1:].copy(), none[1:]) == -1
+
+
 def merge_into(table: FrameTable, slots: tuple[Slot, ...], found: list[Tick], cut: int) -> None:
     """Merge ticks into the bars of a frame, in one go."""
-    parts = [partial_of(slots, tick) for tick in found]
-    ints = np.concatenate([p.ints for p in parts])
-    starts = ints[:, START] // FIVE * FIVE
-    order = np.lexsort((starts, ints[:, KEY]))
-    table.merge(program(slots), ints, np.concatenate([p.floats for p in parts]), order, starts, cut=cut)
+    parts = [partial_of(slots, tick, size=FIVE) for tick in sorted(found, key=lambda t: t.at)]
+    ints, floats = np.concatenate([p.ints for p in parts]), np.concatenate([p.floats for p in parts])
+    table.merge(program(slots), ints, floats, cut=cut)
 
 
 @settings(max_examples=100, deadline=None)

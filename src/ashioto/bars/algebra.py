@@ -138,3 +138,58 @@ def combine(ops: Ints, into: Ints, into_f: Floats, row: int, other: Ints, other_
         into[row, LAST_AT] = other[slot, LAST_AT]
         into[row, LAST_SEQ] = other[slot, LAST_SEQ]
     return later
+
+
+@nb.njit(cache=True, nogil=True)
+def count_runs(ints: Ints, starts: Ints) -> int:
+    """Return how many partials `roll_up` makes of these."""
+    count = 0
+    for i in range(ints.shape[0]):
+        if i == 0 or (
+            ints[i, KEY] != ints[i - 1, KEY] or ints[i, CUT] != ints[i - 1, CUT] or starts[i] != starts[i - 1]
+        ):
+            count += 1
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def roll_up(ops: Ints, ints: Ints, floats: Floats, starts: Ints, out: Ints, out_f: Floats) -> int:
+    """Merge neighbouring partials of one key and one CUT that fall into one longer bucket.
+
+    Args:
+        ops: The aggregates, see `program`.
+        ints: Partials, sorted by KEY and START.
+        floats: Their float aggregates.
+        starts: Start of the longer bucket of each.
+        out: Where the longer partials go, `count_runs` rows.
+        out_f: Their float aggregates.
+
+    Returns:
+        The number of the aggregate whose sum leaves 64 bits, or -1.
+
+    >>> minutes = np.array([[0, 0, 0, 1, 5, 0, 5, 0, -1, 7], [0, 0, 60, 1, 65, 1, 65, 1, -1, 9]])
+    >>> hours, none = np.zeros((1, 10), dtype=np.int64), np.zeros((2, 0))
+    >>> roll_up(np.array([[4, 0, 9]]), minutes, none, np.array([0, 0]), hours, none), hours[0, COUNT], hours[0, 9]
+    (-1, np.int64(2), np.int64(16))
+    """
+    n = -1
+    for i in range(ints.shape[0]):
+        if (
+            n >= 0
+            and out[n, KEY] == ints[i, KEY]
+            and ints[i, CUT] == ints[i - 1, CUT]
+            and out[n, START] == starts[i]
+        ):
+            for a in range(ops.shape[0]):
+                column = ops[a, 2]
+                if ops[a, 0] == 4 and ops[a, 1] == 0 and add_overflows(out[n, column], ints[i, column]):
+                    return a
+            combine(ops, out, out_f, n, ints, floats, i)
+            continue
+        n += 1
+        for c in range(ints.shape[1]):
+            out[n, c] = ints[i, c]
+        for c in range(floats.shape[1]):
+            out_f[n, c] = floats[i, c]
+        out[n, START] = starts[i]
+    return -1

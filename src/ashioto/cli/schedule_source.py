@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ashioto.cli.tick_files import expand, read_batches, read_times
 from ashioto.errors import InputError, UsageError
-from ashioto.logical.nodes import DATE, TEXT, TIMESTAMP, Column, Entity, TimeFrame
+from ashioto.files.schedules import COLUMNS, frame_of, is_file, read_schedule
 from ashioto.tables.overlap import session_columns, sessions_by_key
 
 if TYPE_CHECKING:
@@ -18,11 +16,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ashioto.schedule.sessions import Sessions
-
-COLUMNS: Final = ("open", "close", "market_date")
-"""Columns that say a session; all others of a schedule are keys."""
-
-_BREAK: Final = ("break_start", "break_end")
 
 
 def load_schedule(
@@ -93,19 +86,6 @@ def read_source(
     return sessions_by_key(frame_of(names), pa.table({**columns, **{name: rows[name] for name in COLUMNS}}))
 
 
-def frame_of(names: Sequence[str]) -> TimeFrame:
-    """Return how rows of `COLUMNS` and these key columns are read as a schedule.
-
-    >>> frame_of(["symbol"]).schedule.keys
-    ('symbol', 'open')
-    """
-    columns = [Column(name=name, type=TEXT, role="key") for name in names]
-    columns += [Column(name="open", type=TIMESTAMP, role="key"), Column(name="close", type=TIMESTAMP)]
-    schedule = Entity(name="Schedule", kind="table", columns=(*columns, Column(name="market_date", type=DATE)))
-    join = tuple((name, name) for name in names)
-    return TimeFrame(schedule=schedule, join=join, open_column="open", close_column="close", day_column="market_date")
-
-
 def _project_rows(context: str | None) -> pa.Table:
     from ashioto.cli.project import open_project
 
@@ -119,8 +99,8 @@ def _project_rows(context: str | None) -> pa.Table:
 
 
 def _source_rows(source: str, first: date | None, last: date | None) -> pa.Table:
-    if Path(source).suffix.lower() in {".csv", ".parquet"}:
-        return _file_rows(source)
+    if is_file(source):
+        return read_schedule(source)
     from ashioto.schedule.calendars import calendar_sessions
 
     if first is None or last is None:
@@ -130,43 +110,6 @@ def _source_rows(source: str, first: date | None, last: date | None) -> pa.Table
     if last < first:
         raise UsageError(f"--to {last} lies before --from {first}", hint="turn them round")
     return calendar_sessions(source, first, last).to_table()
-
-
-def _file_rows(source: str) -> pa.Table:
-    tables = [table for file in expand([source]) for table in read_batches(file)]
-    if not tables:
-        raise InputError(f"{source} has no rows", hint="one row a session: open, close, market_date", file=source)
-    table = pa.concat_tables(tables)
-    if "session" in table.column_names and "market_date" not in table.column_names:
-        names = ["market_date" if name == "session" else name for name in table.column_names]
-        table = table.rename_columns(names)
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        have = ", ".join(table.column_names)
-        raise InputError(f"{source} has no {', '.join(missing)}; it has {have}", hint="times in UTC", file=source)
-    try:
-        return _split_breaks(table)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{source} is no schedule: {error}", hint="times in UTC, ISO", file=source) from error
-
-
-def _split_breaks(table: pa.Table) -> pa.Table:
-    typed = {name: read_times(table[name]) for name in ("open", "close")}
-    typed["market_date"] = pc.cast(table["market_date"], pa.date32())
-    others = [name for name in table.column_names if name not in {*COLUMNS, *_BREAK}]
-    keys = {name: pc.cast(table[name], pa.string()) for name in others}
-    whole = pa.table({**keys, **typed})
-    if not set(_BREAK) <= set(table.column_names):
-        return whole
-    starts, ends = (read_times(table[name].cast(pa.string()) if _null(table[name]) else table[name]) for name in _BREAK)
-    has = pc.is_valid(starts)
-    morning = whole.set_column(whole.column_names.index("close"), "close", pc.coalesce(starts, whole["close"]))
-    afternoon = whole.set_column(whole.column_names.index("open"), "open", ends).filter(has)
-    return pa.concat_tables([morning, afternoon])
-
-
-def _null(column: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_null(column.type))
 
 
 def _between(rows: pa.Table, first: date | None, last: date | None) -> pa.Table:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ashioto import naming
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.topics import query_topics, system_topics
+from ashioto.errors import DefinitionError
 from ashioto.log.base import TopicSpec
 from ashioto.schema.arrow import storage_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ashioto.dsl.context import Context
     from ashioto.log.base import Log
@@ -29,27 +31,38 @@ def ensure_topics(log: Log, contexts: Sequence[Context], *, partitions: int = 1)
         The names of the topics that were created, in order.
 
     Raises:
+        DefinitionError: Two declarations want one topic in different ways.
         LogError: A topic exists with other settings.
     """
     return log.create(wanted_topics(contexts, partitions=partitions))
 
 
 def wanted_topics(contexts: Sequence[Context], *, partitions: int = 1) -> list[TopicSpec]:
-    """Return the topics that these contexts need, each once."""
-    specs = {spec.name: spec for spec in system_topics()}
-    for context in contexts:
-        for entity in context.entities.values():
-            declared = entity.__entity__
-            name = naming.topic(context.name, declared.name)
-            cleanup = "compact" if declared.kind == "table" else "delete"
-            specs[name] = TopicSpec(
-                name=name,
-                partitions=partitions if declared.kind == "stream" else 1,
-                cleanup=cleanup,
-                schema=storage_schema(declared),
-                retention_ms=None,
+    """Return the topics that these contexts need, each once.
+
+    Raises:
+        DefinitionError: Two declarations want one topic in different ways.
+    """
+    found: dict[str, TopicSpec] = {}
+    for spec in chain(system_topics(), *(_topics(context, partitions) for context in contexts)):
+        if found.setdefault(spec.name, spec) != spec:
+            raise DefinitionError(
+                f"two declarations want the topic {spec.name}, with different columns or settings",
+                hint="rename the stream or table that makes a name of this kind, or give it a context of its own",
+                topic=spec.name,
             )
-        for query in context.queries.values():
-            for spec in query_topics(compile_query(query.plan), partitions):
-                specs[spec.name] = spec
-    return list(specs.values())
+    return list(found.values())
+
+
+def _topics(context: Context, partitions: int) -> Iterator[TopicSpec]:
+    for entity in context.entities.values():
+        declared = entity.__entity__
+        is_table = declared.kind == "table"
+        yield TopicSpec(
+            name=naming.topic(context.name, declared.name),
+            partitions=1 if is_table else partitions,
+            cleanup="compact" if is_table else "delete",
+            schema=storage_schema(declared),
+        )
+    for query in context.queries.values():
+        yield from query_topics(compile_query(query.plan), partitions)

@@ -113,16 +113,9 @@ def expand(names: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for name in names:
-        matches = [name] if Path(name).exists() or not any(c in name for c in "*?[") else sorted(_glob(name))
-        files = [Path(match) for match in matches if not Path(match).is_dir()]
-        if Path(name).is_dir():
-            raise InputError(f"{name} is a folder", hint=f"give its files: '{name.rstrip('/')}/*.parquet'", file=name)
-        if not files or not files[0].exists():
-            raise InputError(f"no such file: {name}", hint="give Parquet or CSV files", file=name)
-        found.update((file.resolve(), file) for file in reversed(files) if file.resolve() not in found)
-        for file in files:
+        for file in _matches(name):
             _kind(file)
-            found[file.resolve()] = found.pop(file.resolve()) if file.resolve() in found else file
+            found.setdefault(file.resolve(), file)
     return list(found.values())
 
 
@@ -157,8 +150,16 @@ def open_file(path: Path) -> TableFile:
     return TableFile(path=path, kind=kind, schema=schema, size=size, separator=separator)
 
 
-def _glob(name: str) -> list[str]:
-    return glob(name, recursive=True)  # noqa: PTH207  # absolute globs too
+def _matches(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_dir():
+        raise InputError(f"{name} is a folder", hint=f"give its files: '{path}/*.parquet'", file=name)
+    if path.exists():
+        return [path]
+    files = [Path(match) for match in sorted(glob(name, recursive=True)) if not Path(match).is_dir()]  # noqa: PTH207  # absolute globs too
+    if not files:
+        raise InputError(f"no such file: {name}", hint="give Parquet or CSV files", file=name)
+    return files
 
 
 def _kind(path: Path) -> Literal["parquet", "csv"]:

@@ -59,13 +59,16 @@ class InProcessHeartbeat:
         self._seen.update(found)
 
     def send(self, now_ms: int) -> int:
-        """Send every marker that is due.
+        """Send every marker that is due; after a failure the same ones are due again.
 
         Args:
             now_ms: The time, ms.
 
         Returns:
             How many markers were sent.
+
+        Raises:
+            LogError: The log refused; nothing was sent.
         """
         if now_ms <= self._sent:
             return 0
@@ -76,19 +79,27 @@ class InProcessHeartbeat:
             markers = plan_markers(self._query, sessions, after=self._sent, until=now_ms)
             rows += [(marker, key) for marker in markers for key in members]
         rows.sort(key=lambda r: (r[0].due, r[0].kind == "live", r[1]))
-        self._sent = now_ms
         if rows:
             self._log.append([*self._batches(rows, cuts), self._state(now_ms)])
+        self._sent = now_ms
         return len(rows)
 
     def _groups(self) -> list[tuple[Sessions, list[Key]]]:
-        wanted = sorted(self._seen | {k for k in self._schedules.scheduled() if len(k) == len(self._query.group_by)})
         found: dict[int, tuple[Sessions, list[Key]]] = {}
-        for key in wanted:
+        for key in sorted(self._seen | self._scheduled()):
             sessions = self._schedules.sessions(key)
             if sessions is not None:
                 found.setdefault(id(sessions), (sessions, []))[1].append(key)
         return list(found.values())
+
+    def _scheduled(self) -> set[Key]:
+        """Return the keys that the schedule names in full; it may name their parts in another order."""
+        frame, wanted = self._query.time_frame, self._query.group_by
+        named = [mine for mine, _ in frame.join] if frame is not None else []
+        if set(named) != set(wanted):
+            return set()
+        places = [named.index(name) for name in wanted]
+        return {tuple(key[place] for place in places) for key in self._schedules.scheduled()}
 
     def _batches(self, rows: list[tuple[Marker, Key]], cuts: dict[int, int]) -> list[Batch]:
         split: dict[int, list[tuple[Marker, Key]]] = {}

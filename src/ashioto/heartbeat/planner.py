@@ -1,7 +1,8 @@
 """Plans markers: a pure function of the schedule, the frames and a stretch of time.
 
-A segment (base bucket ∩ session) yields a `live` marker when it starts and a `final` marker when it has ended and grace has
-passed. Keys with equal schedules share one plan.
+A segment (base bucket ∩ session) yields a `live` marker when it starts and a `final` marker when it has ended and grace
+has passed. The last bars of a schedule may end later than its last segment, as the calendar says: then another `final`
+marker of that segment closes them. Keys with equal schedules share one plan.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ashioto.schedule.buckets import bucket_end, bucket_start, closings_between
+from ashioto.schedule.buckets import bucket_end, bucket_start, closings_between, frame_buckets
 from ashioto.schedule.segments import segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ashioto.logical.nodes import Query
-    from ashioto.schedule.buckets import Ints
     from ashioto.schedule.segments import Segments
-    from ashioto.schedule.sessions import Sessions
+    from ashioto.schedule.sessions import Ints, Sessions
 
 MarkerKind = Literal["live", "final"]
 
@@ -70,26 +70,52 @@ def plan_markers(query: Query, sessions: Sessions, *, after: int, until: int) ->
 
 
 def next_due(query: Query, sessions: Sessions, *, after: int) -> int | None:
-    """Return when the first marker after a moment is due, or None when the schedule has run out."""
-    horizon = after
-    step = max(query.base.millis if query.base.is_intraday else 0, 3_600_000)
-    last = int(sessions.closes[-1]) if len(sessions) else after
-    while horizon <= last + query.grace_ms + 366 * 86_400_000:
-        markers = plan_markers(query, sessions, after=horizon, until=horizon + step)
-        if markers:
-            return markers[0].due
-        horizon, step = horizon + step, step * 2
-    return None
+    """Return when the first marker after a moment is due, ms, or None when the schedule has run out.
+
+    Args:
+        query: Frames, alignment and grace.
+        sessions: The schedule of the keys the markers are for.
+        after: Last moment whose markers have been sent, ms.
+    """
+    low = after - query.grace_ms
+    ends = [*_next_end(query, sessions, low), *_next_closings(query, sessions, low)]
+    return min([*_next_start(query, sessions, after), *(end + query.grace_ms for end in ends)], default=None)
+
+
+def _next_start(query: Query, sessions: Sessions, after: int) -> list[int]:
+    """Return the starts among which is that of the first segment that begins later."""
+    reach = query.base.millis if query.base.is_intraday else 0
+    near: list[int] = _starting(query, sessions, after + 1, after + 1 + reach).start[:1].tolist()
+    opening = int(np.searchsorted(sessions.opens, after, "right"))
+    return [*near, *sessions.opens[opening : opening + 1].tolist()]
+
+
+def _next_end(query: Query, sessions: Sessions, low: int) -> list[int]:
+    """Return the end of the first segment that ends later, if there is one."""
+    index = int(np.searchsorted(sessions.closes, low, "right"))
+    if index == len(sessions):
+        return []
+    closed = int(sessions.closes[index])
+    _, end, _ = _labels(query, sessions, max(low, int(sessions.opens[index])), index)
+    return [min(end, closed) if query.base.is_intraday else closed]
+
+
+def _next_closings(query: Query, sessions: Sessions, low: int) -> list[int]:
+    """Return when the last bucket of each frame ends, if later; all others end with a segment."""
+    found: list[int] = []
+    for frame in query.frames if len(sessions) else ():
+        latest = -1 if frame.is_intraday else int(sessions.days.argmax())
+        inside = int(sessions.closes[latest]) - 1
+        found += frame_buckets(sessions, frame, query.align, inside, inside + 1).closes_at.tolist()
+    return [end for end in found if end > low]
 
 
 def _live(query: Query, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
     found = _starting(query, sessions, after + 1, until + 1)
-    if not found.start.shape[0]:
-        return
     for i, start in enumerate(found.start.tolist()):
-        before = _before(query, sessions, start)
         session = int(found.session_index[i])
-        at, at_session = before or (start, session)
+        first = start <= int(sessions.opens[0])
+        at, at_session = (start, session) if first else _last_before(query, sessions, start)
         begin, end, day = _labels(query, sessions, at, at_session)
         yield Marker(
             kind="live",
@@ -111,8 +137,8 @@ def _final(query: Query, sessions: Sessions, after: int, until: int) -> Iterator
         ends = closings_between(sessions, frame, query.align, low, high).closes_at
         for end in ends.tolist():
             closing.setdefault(end, []).append(frame.kind)
-    reach = query.base.millis if query.base.is_intraday else 0
-    found = _starting(query, sessions, low - max(reach, _longest(sessions, low, high)), high + 1)
+    reach = query.base.millis if query.base.is_intraday else _longest(sessions, low, high)
+    found = _starting(query, sessions, low - reach, high + 1)
     ended = {
         end: (start, session)
         for start, end, session in zip(
@@ -121,7 +147,7 @@ def _final(query: Query, sessions: Sessions, after: int, until: int) -> Iterator
         if low < end <= high
     }
     for end in sorted(ended.keys() | closing.keys()):
-        at, session = ended.get(end) or _before(query, sessions, end) or (end, len(sessions) - 1)
+        at, session = ended[end] if end in ended else _last_before(query, sessions, end)
         begin, bucket_until, day = _labels(query, sessions, at, session)
         yield Marker(
             kind="final",
@@ -144,13 +170,11 @@ def _starting(query: Query, sessions: Sessions, low: int, high: int) -> Segments
     return segments(sessions, query.base, query.align, low, high)
 
 
-def _before(query: Query, sessions: Sessions, start: int) -> tuple[int, int] | None:
-    """Return (start, session) of the last segment that starts before a moment."""
-    index = int(np.searchsorted(sessions.opens, start, "left")) - 1
-    if index < 0:
-        return None
+def _last_before(query: Query, sessions: Sessions, moment: int) -> tuple[int, int]:
+    """Return (start, session) of the last segment that starts before a moment; some session does."""
+    index = int(np.searchsorted(sessions.opens, moment, "left")) - 1
     opened, closed = int(sessions.opens[index]), int(sessions.closes[index])
-    inside = min(start, closed) - 1
+    inside = min(moment, closed) - 1
     begin = int(bucket_start(query.base, query.align, *_one(inside, opened, int(sessions.days[index])))[0])
     return (max(begin, opened) if query.base.is_intraday else opened), index
 

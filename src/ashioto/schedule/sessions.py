@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -212,7 +212,7 @@ def day_text(day: int) -> str:
     >>> day_text(0)
     '1970-01-01'
     """
-    return (_EPOCH + timedelta(days=day)).isoformat()
+    return str(np.datetime64(day, "D"))
 
 
 def time_text(ms: int) -> str:
@@ -221,5 +221,4 @@ def time_text(ms: int) -> str:
     >>> time_text(0)
     '1970-01-01T00:00:00Z'
     """
-    text = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)).isoformat()
-    return text.replace("+00:00", "Z")
+    return str(np.datetime64(ms, "ms")).removesuffix(".000") + "Z"

@@ -109,11 +109,7 @@ class BatchBuilder:
             self._core.trim()
         self._core.now = now_ms
         self._core.everything()
-        names = self.plan.query.group_by
-        return {
-            period: table.sort_by([*((n, "ascending") for n in names), ("bucket_start", "ascending")])
-            for period, table in self._core.changed().items()
-        }
+        return self._core.changed(by_name=True)
 
     @property
     def counts(self) -> FoldCounts:

@@ -24,7 +24,7 @@ _HEAD = '''"""Fold kernel written by ashioto; safe to delete."""
 
 import numba as nb
 
-from ashioto.engines.embedded.kernel import FULL, OUT_OF_SESSION, locate
+from ashioto.engines.embedded.kernel import OUT_OF_SESSION, UNKNOWN_KEY, locate
 
 
 @nb.njit(cache=True, nogil=True, boundscheck=False)
@@ -46,14 +46,14 @@ _BODY = """
         if t >= cursor[k, 0] and t < cursor[k, 1]:
             s = cursor[k, 2]
         else:
-            s = locate(k, t, groups, offsets, sessions, size, cursor, table, ints, used)
+            s = locate(k, t, groups, offsets, sessions, size, cursor, table, ints, used, state)
             if s < 0:
-                if s == FULL:
-                    break
                 if s == OUT_OF_SESSION:
                     out += 1
-                else:
+                elif s == UNKNOWN_KEY:
                     unknown += 1
+                else:
+                    break
                 i += 1
                 continue
             if s == used:

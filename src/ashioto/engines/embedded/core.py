@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 import pyarrow as pa
 
-from ashioto.bars.algebra import CUT, DAY, FIRST_AT, FIXED, KEY, LAST_AT, START, Floats, Ints, program
+from ashioto.bars.algebra import CUT, DAY, FIRST_AT, FIXED, KEY, LAST_AT, START, Floats, Ints, count_runs, program, roll_up
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
@@ -21,7 +21,7 @@ from ashioto.schedule.buckets import Buckets, bucket_end, bucket_start, closings
 from ashioto.schedule.sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ashioto.engines.embedded.fold import FoldCounts, TickColumns
     from ashioto.engines.embedded.plan import CompiledQuery
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BEGINNING: Final = -(2**62)
 """A time before every session: nothing exists yet."""
+_ROOM: Final = 2.0**62
+"""What sums stay below for certain while nobody checks them one by one."""
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
@@ -62,6 +64,9 @@ class BarCore:
         self.now = BEGINNING
         self._folder = Folder(plan, book)
         self._ops = program(plan.slots)
+        self._sums = [s.column for s in plan.slots if s.func == "sum" and not s.is_float]
+        self._weight = dict.fromkeys(self._sums, 0.0)
+        self._sources = roll_up_sources(plan.query.frames)
         self.tables = {f: FrameTable(FIXED + plan.int_width, plan.float_width) for f in plan.query.frames}
         self._trimmed: dict[int, Sessions] = {}
         self.before_touch: Callable[[Period, Ints, Ints], None] = _all_in_memory
@@ -89,23 +94,23 @@ class BarCore:
         """Merge partial bars of base buckets into every frame; all or nothing."""
         if not ints.shape[0]:
             return
-        order = np.lexsort((ints[:, START], ints[:, KEY]))
-        starts = {f: self._starts(f, ints) for f in self.tables}
+        parts = self._rolled_up(*_in_order(ints, floats))
+        self._weigh(ints)
         for period, table in self.tables.items():
             table.reserve_keys(self.book.keys)
-            self.before_touch(period, ints[:, KEY], starts[period])
-            partial, op = table.overflow(self._ops, ints, order, starts[period])
-            if op >= 0:
-                raise SumOverflow(op, partial=partial)
+            rows = parts[period][0]
+            self.before_touch(period, rows[:, KEY], rows[:, START])
+            if self._may_overflow and (op := table.overflow(self._ops, rows)) >= 0:
+                raise SumOverflow(op)
         for period, table in self.tables.items():
-            table.merge(self._ops, ints, floats, order, starts[period], cut=cut)
+            table.merge(self._ops, *parts[period], cut=cut)
 
     def load(self, period: Period, ints: Ints, floats: Floats) -> None:
         """Put bars that were read back into a frame, as they are; those already there stay."""
         table = self.tables[period]
         table.reserve_keys(self.book.keys)
-        order = np.lexsort((ints[:, START], ints[:, KEY]))
-        table.merge(self._ops, ints, floats, order, ints[:, START], cut=RESTORE)
+        self._weigh(ints)
+        table.merge(self._ops, *_in_order(ints, floats), cut=RESTORE)
 
     def advance(self, now: int) -> None:
         """Say that it is `now` (ms): buckets begin to exist, and end."""
@@ -150,15 +155,24 @@ class BarCore:
             held = np.flatnonzero(table.ends[:, 1] >= 0)
             self._moved[period].append(_spread(held, BEGINNING, FOREVER))
 
-    def changed(self) -> dict[Period, pa.Table]:
-        """Return every bar that changed since the last call, sorted by key number and bucket start."""
-        return {period: self._changed(period) for period in self.tables}
+    def changed(self, *, by_name: bool = False) -> dict[Period, pa.Table]:
+        """Return every bar that changed since the last call, sorted by key and bucket start.
 
-    def _changed(self, period: Period) -> pa.Table:
+        Args:
+            by_name: Whether keys are sorted by name; else by number, those of one schedule together.
+        """
+        ranks = self._ranks() if by_name else None
+        return {period: self._changed(period, ranks) for period in self.tables}
+
+    def _ranks(self) -> Ints:
+        order = sorted(range(self.book.keys), key=self.book.names.__getitem__)
+        ranks = np.empty(self.book.keys, dtype=np.int64)
+        ranks[order] = np.arange(self.book.keys)
+        return ranks
+
+    def _changed(self, period: Period, ranks: Ints | None) -> pa.Table:
         table, query = self.tables[period], self.plan.query
-        touched = dirty_ranges(
-            table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous)
-        )
+        touched = dirty_ranges(table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous))
         ranges = np.concatenate([touched, *self._moved[period]])
         self._moved[period] = []
         if not ranges.shape[0]:
@@ -167,7 +181,10 @@ class BarCore:
         groups = self.book.groups[ranges[:, 0]]
         parts = [self._lay_out(period, int(g), ranges[groups == g]) for g in np.unique(groups)]
         partials = PartialRows(ints=table.ints, floats=table.floats, links=table.links)
-        return pa.concat_tables([bar_table(self.plan, period, bars, partials) for bars in parts])
+        bars = BarRows.joined(parts)
+        if ranks is not None:
+            bars = bars.take(np.argsort(ranks[bars.key], kind="stable"))
+        return bar_table(self.plan, period, self.book.names, bars, partials)
 
     def _lay_out(self, period: Period, group: int, ranges: Ints) -> BarRows:
         table, query = self.tables[period], self.plan.query
@@ -189,11 +206,7 @@ class BarCore:
             day = np.where(known, buckets.day[at], day)
             if query.continuous:
                 final = known & (buckets.closes_at[at] + query.grace_ms <= self.now)
-        return BarRows(names=self._names(out[:, 0]), start=start, end=end, day=day, final=final, real=real, row=row)
-
-    def _names(self, keys: Ints) -> list[list[str]]:
-        names = [self.book.names[k] for k in keys.tolist()]
-        return [list(part) for part in zip(*names, strict=True)] or [[] for _ in self.plan.query.group_by]
+        return BarRows(key=out[:, 0], start=start, end=end, day=day, final=final, real=real, row=row)
 
     def _buckets(self, period: Period, group: int, ranges: Ints) -> Buckets:
         """Return the buckets of a schedule that may stand in these ranges."""
@@ -224,11 +237,57 @@ class BarCore:
             self._labels[id(sessions), period] = found
         return found
 
-    def _starts(self, period: Period, ints: Ints) -> Ints:
-        """Return the bucket start, in a frame, of partials of base buckets."""
-        if period == self.plan.query.base:
-            return ints[:, START]
-        return bucket_start(period, self.plan.query.align, ints[:, START], ints[:, CUT], ints[:, DAY])
+    def _weigh(self, ints: Ints) -> None:
+        """Add up how large any sum can be by now; while that fits easily, single sums need no check."""
+        for column in self._sums:
+            self._weight[column] += float(np.abs(ints[:, column].astype(np.float64)).sum())
+
+    @property
+    def _may_overflow(self) -> bool:
+        return any(weight > _ROOM for weight in self._weight.values())
+
+    def _rolled_up(self, ints: Ints, floats: Floats) -> dict[Period, tuple[Ints, Floats]]:
+        """Return the partials of every frame, one a session each, made from those of the base frame."""
+        parts = {self.plan.query.base: (ints, floats)}
+        for period, source in self._sources.items():
+            rows, reals = parts[source]
+            starts = bucket_start(period, self.plan.query.align, rows[:, START], rows[:, CUT], rows[:, DAY])
+            size = count_runs(rows, starts)
+            out = np.empty((size, rows.shape[1]), dtype=np.int64)
+            out_f = np.empty((size, reals.shape[1]), dtype=np.float64)
+            op = roll_up(self._ops, rows, reals, starts, out, out_f)
+            if op >= 0:
+                raise SumOverflow(int(op))
+            parts[period] = out, out_f
+        return parts
+
+
+def roll_up_sources(frames: Sequence[Period]) -> dict[Period, Period]:
+    """Say which shorter frame each frame but the first is rolled up from: the longest that nests in it.
+
+    Days, weeks and months do not nest in one another; they are made from the longest intraday frame.
+
+    >>> minute, five, hour = Period.minutes(1), Period.minutes(5), Period.hours(1)
+    >>> roll_up_sources([minute, five, hour])[hour] == five
+    True
+    """
+    base, *longer = frames
+    found = {}
+    for period in longer:
+        inner = [f for f in frames if f.is_intraday and f < period]
+        nests = [f for f in inner if not period.is_intraday or period.millis % f.millis == 0]
+        found[period] = nests[-1] if nests else base
+    return found
+
+
+def _in_order(ints: Ints, floats: Floats) -> tuple[Ints, Floats]:
+    """Return partials sorted by KEY and START; quickest when they came in the order of time."""
+    key = ints[:, KEY]
+    order = np.argsort(key.astype(np.uint16) if key.max() < 1 << 16 else key, kind="stable")
+    key, start = key[order], ints[order, START]
+    if ((start[1:] < start[:-1]) & (key[1:] == key[:-1])).any():
+        order = order[np.lexsort((start, key))]
+    return ints[order], floats[order]
 
 
 def _all_in_memory(_period: Period, _codes: Ints, _starts: Ints) -> None:

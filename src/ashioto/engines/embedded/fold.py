@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ashioto.engines.embedded.codegen import fold_kernel
-from ashioto.engines.embedded.kernel import new_partials, new_table, rehash
+from ashioto.engines.embedded.kernel import CURSOR, INDEXED, new_partials
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -78,11 +78,10 @@ class FoldCounts:
 
 @dataclass(frozen=True, slots=True)
 class SumOverflow(Exception):  # noqa: N818  # control flow inside the engine, never shown
-    """Says which aggregate left 64 bits, and at which tick of the batch or partial it was noticed."""
+    """Says which aggregate left 64 bits, and at which tick of the batch; -1 when merging."""
 
     slot: int
     tick: int = -1
-    partial: int = -1
 
 
 class Folder:
@@ -97,8 +96,9 @@ class Folder:
         self._plan, self._book = plan, book
         self._kernel = fold_kernel(plan.slots)
         self._state = np.zeros(8, dtype=np.int64)
-        self._cursor = np.zeros((16, 3), dtype=np.int64)
-        self._room(_START)
+        self._cursor = np.zeros((16, CURSOR), dtype=np.int64)
+        self._table = _EMPTY
+        self._ints, self._floats = new_partials(_START, plan.int_width, plan.float_width)
 
     def fold(self, ticks: TickColumns) -> FoldCounts:
         """Fold ticks in.
@@ -121,7 +121,10 @@ class Folder:
                 raise SumOverflow(int(state[4]) - 1, tick=int(state[0]))
             if state[0] >= n:
                 return FoldCounts(ticks=n, out_of_session=int(state[2]), unknown_key=int(state[3]))
-            self._grow()
+            if state[1] >= self._ints.shape[0]:
+                self._grow()
+            else:
+                self._index()
 
     def partials(self) -> tuple[Ints, Floats]:
         """Return the partial bars so far; CUT holds the open of their session."""
@@ -131,28 +134,30 @@ class Folder:
     def clear(self) -> None:
         """Forget all partial bars."""
         if self._ints.shape[0] > 64 * _START:
-            self._room(_START)
-        else:
-            self._table[:, 3] = -1
+            self._ints, self._floats = new_partials(_START, self._plan.int_width, self._plan.float_width)
+        if self._state[INDEXED]:
+            self._table = _EMPTY
         self._cursor[:] = 0
-        self._state[1] = 0
-
-    def _room(self, rows: int) -> None:
-        self._ints, self._floats = new_partials(rows, self._plan.int_width, self._plan.float_width)
-        self._table = new_table(4 * rows)
+        self._state[1] = self._state[INDEXED] = 0
 
     def _reserve_keys(self, count: int) -> None:
         have = self._cursor.shape[0]
         if count > have:
-            self._cursor = np.concatenate([self._cursor, np.zeros((max(count - have, have), 3), dtype=np.int64)])
+            more = np.zeros((max(count - have, have), CURSOR), dtype=np.int64)
+            self._cursor = np.concatenate([self._cursor, more])
 
     def _grow(self) -> None:
-        rows = 4 * self._ints.shape[0]
         used = int(self._state[1])
-        ints, floats, table = self._ints, self._floats, self._table
-        self._room(rows)
+        ints, floats = self._ints, self._floats
+        self._ints, self._floats = new_partials(4 * ints.shape[0], self._plan.int_width, self._plan.float_width)
         self._ints[:used], self._floats[:used] = ints[:used], floats[:used]
-        rehash(table, self._table)
+        if self._table.shape[0]:
+            self._index()
+
+    def _index(self) -> None:
+        """Make a hash with room for all slots; the kernel fills it."""
+        self._table = np.full(4 * self._ints.shape[0], -1, dtype=np.int64)
+        self._state[INDEXED] = 0
 
 
 def no_ints() -> Ints:

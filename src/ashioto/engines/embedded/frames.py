@@ -33,6 +33,8 @@ def seek(ints: Ints, links: Ints, ends: Ints, key: int, start: int, hint: int) -
         start: Bucket start, ms.
         hint: A row of the same key to begin from, or -1 for its last.
     """
+    if ends[key, 0] < 0 or ints[ends[key, 0], START] > start:
+        return -1
     row = hint if hint >= 0 else ends[key, 1]
     while row >= 0 and ints[row, START] > start:
         row = links[row, 0]
@@ -74,7 +76,7 @@ def unlink(links: Ints, ends: Ints, key: int, row: int) -> None:
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
 def merge(
     ops: Ints, ints: Ints, floats: Floats, links: Ints, ends: Ints, marks: Ints, free: Ints, used: int,
-    other: Ints, other_f: Floats, order: Ints, starts: Ints, cut: int,
+    other: Ints, other_f: Floats, cut: int,
 ) -> int:  # fmt: skip
     """Merge partials into the bars of a frame.
 
@@ -87,26 +89,24 @@ def merge(
         marks: TOUCHED and CARRY of each row, set here and cleared by who writes the bars.
         free: Stack of free rows; the caller has made sure that there are enough.
         used: How many entries of `free` are taken.
-        other: Partials.
+        other: Partials of this frame, sorted by KEY and START.
         other_f: Their float aggregates.
-        order: Numbers of the partials, sorted by key and start.
-        starts: Bucket start of each partial in this frame.
         cut: Source offset these partials reach to; bars that include it already are left alone. -1 merges all.
 
     Returns:
         How many entries of `free` are taken now.
     """
     hint, hint_key = -1, -1
-    for i in range(order.shape[0]):
-        slot = order[i]
-        key, start = other[slot, KEY], starts[slot]
+    for slot in range(other.shape[0]):
+        key, start = other[slot, KEY], other[slot, START]
         row = seek(ints, links, ends, key, start, hint if key == hint_key else -1)
         if row < 0 or ints[row, START] != start:
             new = free[used]
             used += 1
-            ints[new, :] = other[slot, :]
-            floats[new, :] = other_f[slot, :]
-            ints[new, START] = start
+            for c in range(other.shape[1]):
+                ints[new, c] = other[slot, c]
+            for c in range(other_f.shape[1]):
+                floats[new, c] = other_f[slot, c]
             link(links, ends, key, new, row)
             if cut != RESTORE:
                 ints[new, CUT] = cut
@@ -122,35 +122,32 @@ def merge(
             ints[row, CUT] = cut
             marks[row] |= MERGING
         hint, hint_key = row, key
-    for i in range(order.shape[0] if cut >= 0 else 0):
-        key = other[order[i], KEY]
-        row = seek(ints, links, ends, key, starts[order[i]], hint if key == hint_key else -1)
+    for slot in range(other.shape[0] if cut >= 0 else 0):
+        key = other[slot, KEY]
+        row = seek(ints, links, ends, key, other[slot, START], hint if key == hint_key else -1)
         marks[row] &= TOUCHED | CARRY
         hint, hint_key = row, key
     return used
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
-def overflow(
-    ops: Ints, ints: Ints, links: Ints, ends: Ints, other: Ints, order: Ints, starts: Ints
-) -> tuple[int, int]:
-    """Return (partial, aggregate) of the first sum that merging would take out of 64 bits, or (-1, -1)."""
+def overflow(ops: Ints, ints: Ints, links: Ints, ends: Ints, other: Ints) -> int:
+    """Return the aggregate whose sum merging would take out of 64 bits, or -1."""
     for a in range(ops.shape[0]):
         if ops[a, 0] != 4 or ops[a, 1] != 0:
             continue
         column = ops[a, 2]
         running, running_key, running_start, row = 0, -1, -1, -1
-        for i in range(order.shape[0]):
-            slot = order[i]
-            key, start = other[slot, KEY], starts[slot]
+        for slot in range(other.shape[0]):
+            key, start = other[slot, KEY], other[slot, START]
             if key != running_key or start != running_start:
                 row = seek(ints, links, ends, key, start, row if key == running_key else -1)
                 running = ints[row, column] if row >= 0 and ints[row, START] == start else 0
                 running_key, running_start = key, start
             if add_overflows(running, other[slot, column]):
-                return slot, a
+                return a
             running += other[slot, column]
-    return -1, -1
+    return -1
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
@@ -265,18 +262,17 @@ class FrameTable:
             more = np.full((max(count, 2 * have) - have, 2), -1, dtype=np.int64)
             self.ends = np.concatenate([self.ends, more])
 
-    def merge(self, ops: Ints, other: Ints, other_f: Floats, order: Ints, starts: Ints, *, cut: int) -> None:
+    def merge(self, ops: Ints, other: Ints, other_f: Floats, *, cut: int) -> None:
         """Merge partials; see the kernel `merge`."""
-        self._reserve(order.shape[0])
+        self._reserve(other.shape[0])
         self._used = merge(
             ops, self.ints, self.floats, self.links, self.ends, self.marks, self._free, self._used,
-            other, other_f, order, starts, cut,
+            other, other_f, cut,
         )  # fmt: skip
 
-    def overflow(self, ops: Ints, other: Ints, order: Ints, starts: Ints) -> tuple[int, int]:
-        """Return what would overflow; see the kernel `overflow`."""
-        slot, op = overflow(ops, self.ints, self.links, self.ends, other, order, starts)
-        return int(slot), int(op)
+    def overflow(self, ops: Ints, other: Ints) -> int:
+        """Return which aggregate would overflow, or -1; see the kernel `overflow`."""
+        return int(overflow(ops, self.ints, self.links, self.ends, other))
 
     def find(self, key: int, start: int) -> int:
         """Return the row of the key's last bar at or before `start`, or -1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from ashioto.logical.nodes import FLOAT64, INT64, Agg, Col, DataType, EmptyRule,
 from ashioto.schema.arrow import arrow_type, from_numpy, int64_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from ashioto.bars.algebra import Floats, Ints
@@ -35,7 +37,7 @@ class BarRows:
     """Says which bars to write.
 
     Args:
-        names: Key parts, one list of text a grouping column.
+        key: Number of the key.
         start: Bucket start, ms.
         end: Bucket end, ms.
         day: Market date, days.
@@ -44,13 +46,26 @@ class BarRows:
         row: Row of the bar, or of the bar it carries.
     """
 
-    names: list[list[str]]
+    key: Ints
     start: Ints
     end: Ints
     day: Ints
     final: npt.NDArray[np.bool_]
     real: npt.NDArray[np.bool_]
     row: Ints
+
+    @classmethod
+    def joined(cls, parts: Sequence[BarRows]) -> BarRows:
+        """Return the rows of several, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)})
+
+    def take(self, rows: Ints) -> BarRows:
+        """Return these rows."""
+        if np.array_equal(rows, np.arange(rows.shape[0])):
+            return self
+        return BarRows(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,36 +79,51 @@ class PartialRows:
 
 def bar_schema(plan: CompiledQuery, period: Period) -> pa.Schema:
     """Return the columns of one frame's bars, hidden partials included."""
-    fields = [pa.field(name, pa.string()) for name in plan.query.group_by]
-    fields += [pa.field("bucket_start", TIME), pa.field("bucket_end", TIME), pa.field("market_date", pa.date32())]
-    fields += [pa.field(name, arrow_type(kind)) for name, kind in plan.output_types.items()]
-    fields += [pa.field("final", pa.bool_()), pa.field("synthetic", pa.bool_())]
-    fields += [pa.field(name, kind) for name, _, kind in _ENVELOPE]
-    fields += [pa.field("source_cut", pa.int64()), pa.field("origin", pa.string())]
-    fields += [pa.field(name, arrow_type(_hidden_type(plan, slot))) for name, slot in plan.hidden]
-    return pa.schema(fields, metadata={b"ashioto.period": period.kind.encode()})
+    columns = [pa.field(name, pa.string()) for name in plan.query.group_by]
+    columns += [pa.field("bucket_start", TIME), pa.field("bucket_end", TIME), pa.field("market_date", pa.date32())]
+    columns += [pa.field(name, arrow_type(kind)) for name, kind in plan.output_types.items()]
+    columns += [pa.field("final", pa.bool_()), pa.field("synthetic", pa.bool_())]
+    columns += [pa.field(name, kind) for name, _, kind in _ENVELOPE]
+    columns += [pa.field("source_cut", pa.int64()), pa.field("origin", pa.string())]
+    columns += [pa.field(name, arrow_type(_hidden_type(plan, slot))) for name, slot in plan.hidden]
+    return pa.schema(columns, metadata={b"ashioto.period": period.kind.encode()})
 
 
-def bar_table(plan: CompiledQuery, period: Period, bars: BarRows, partials: PartialRows) -> pa.Table:
+def bar_table(
+    plan: CompiledQuery, period: Period, names: Sequence[tuple[str, ...]], bars: BarRows, partials: PartialRows
+) -> pa.Table:
     """Return these bars as a table of `bar_schema`.
+
+    Args:
+        plan: The query.
+        period: The frame.
+        names: Parts of each key, by its number.
+        bars: Which bars.
+        partials: What they are made of.
 
     Raises:
         DecimalOverflowError: A selected expression leaves 64 bits; names the column.
     """
     n = bars.row.shape[0]
     empty = ~bars.real
-    columns: list[pa.Array] = [pa.array(part, pa.string()) for part in bars.names]
+    columns = _key_columns(plan, names, bars.key)
     columns += [from_numpy(bars.start, TIME), from_numpy(bars.end, TIME), from_numpy(bars.day, pa.date32())]
     columns += [_finished(value, name) for name, value in _outputs(plan, bars, partials).items()]
     columns += [pa.array(bars.final), pa.array(empty)]
     nulls = empty if empty.any() else None
     columns += [from_numpy(partials.ints[bars.row, c], kind, null=nulls) for _, c, kind in _ENVELOPE]
     cut = partials.ints[bars.row, CUT]
-    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), pa.array(["stream"] * n, pa.string())]
+    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), pa.repeat(pa.scalar("stream"), n)]
     for _, slot in plan.hidden:
         value = _slot_value(plan, slot, partials, bars.row)
         columns.append(from_numpy(value.data, arrow_type(value.type), null=nulls))
     return pa.Table.from_arrays(columns, schema=bar_schema(plan, period))
+
+
+def _key_columns(plan: CompiledQuery, names: Sequence[tuple[str, ...]], codes: Ints) -> list[pa.Array]:
+    picked = pa.array(codes)
+    parts = zip(*names, strict=True) if names else [()] * len(plan.query.group_by)
+    return [pa.array(part, pa.string()).take(picked) for part in parts]
 
 
 def partial_rows(plan: CompiledQuery, table: pa.Table) -> tuple[Ints, Floats]:
