@@ -205,7 +205,7 @@ def base_bars(draw: st.DrawFn) -> tuple[tuple[Slot, ...], list[Partial]]:
     parts = []
     for tick in found:
         part = partial_of(slots, tick)
-        part.ints[0, [KEY, CUT]] = draw(st.integers(0, 1)), tick.at // (2 * MINUTE + 1)
+        part.ints[0, [KEY, CUT]] = draw(st.integers(0, 1)), tick.at // (2 * MINUTE + 30_000)
         parts.append(part)
     return slots, sorted(parts, key=lambda p: (int(p.ints[0, KEY]), int(p.ints[0, START])))
 
@@ -224,11 +224,14 @@ def test_longer_bars_are_made_of_neighbours_of_one_key_and_session(
     count_runs: Callable[..., int], roll_up: Callable[..., int], made: tuple[tuple[Slot, ...], list[Partial]]
 ) -> None:
     slots, parts = made
-    runs: dict[tuple[int, int, int], Partial] = {}
+    runs: list[tuple[tuple[int, int, int], Partial]] = []
     for part in parts:
         key, session, start = (int(part.ints[0, c]) for c in (KEY, CUT, START))
         run = (key, start // FIVE * FIVE, session)
-        runs[run] = merged(algebra.combine, program(slots), runs[run], part) if run in runs else part
+        if runs and runs[-1][0] == run:
+            runs[-1] = run, merged(algebra.combine, program(slots), runs[-1][1], part)
+        else:
+            runs.append((run, part))
     empty = partial_of(slots, Tick(at=0, seq=0, whole=0, real=0.0))
     ints = np.concatenate([empty.ints[:0], *(p.ints for p in parts)])
     floats = np.concatenate([empty.floats[:0], *(p.floats for p in parts)])
@@ -237,8 +240,8 @@ def test_longer_bars_are_made_of_neighbours_of_one_key_and_session(
     out, out_f = np.empty((size, ints.shape[1]), dtype=np.int64), np.empty((size, floats.shape[1]))
     assert roll_up(program(slots), ints, floats, starts, out, out_f) == -1
     got = [Partial(ints=out[i : i + 1], floats=out_f[i : i + 1]) for i in range(size)]
-    assert [tuple(p.ints[0, [KEY, START, CUT]].tolist()) for p in got] == list(runs)
-    assert [held(slots, p) for p in got] == [held(slots, p) for p in runs.values()]
+    assert [tuple(p.ints[0, [KEY, START, CUT]].tolist()) for p in got] == [run for run, _ in runs]
+    assert [held(slots, p) for p in got] == [held(slots, p) for _, p in runs]
 
 
 @ROLL_UPS

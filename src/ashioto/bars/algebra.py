@@ -174,12 +174,7 @@ def roll_up(ops: Ints, ints: Ints, floats: Floats, starts: Ints, out: Ints, out_
     """
     n = -1
     for i in range(ints.shape[0]):
-        if (
-            n >= 0
-            and out[n, KEY] == ints[i, KEY]
-            and ints[i, CUT] == ints[i - 1, CUT]
-            and out[n, START] == starts[i]
-        ):
+        if n >= 0 and out[n, KEY] == ints[i, KEY] and ints[i, CUT] == ints[i - 1, CUT] and out[n, START] == starts[i]:
             for a in range(ops.shape[0]):
                 column = ops[a, 2]
                 if ops[a, 0] == 4 and ops[a, 1] == 0 and add_overflows(out[n, column], ints[i, column]):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ashioto.clock import Clock, ReplayClock, SystemClock
-from ashioto.config import load_contexts, open_log
+from ashioto.context import load_contexts
 from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
 from ashioto.engines.embedded.topics import DEV_CLOCK
 from ashioto.errors import ConfigError
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
+from ashioto.log.opening import open_log
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from ashioto.clock import Clock
-    from ashioto.logical.nodes import Query
+    from ashioto.files.reading import TableFile
+    from ashioto.files.rejected import RejectedRow
+    from ashioto.files.rows import ColumnSource
+    from ashioto.logical.nodes import Entity, Query
     from ashioto.tables import EntitySet
 
 STEP_SECONDS: Final = 0.05
@@ -41,8 +45,9 @@ def send(
     """Send ticks from files into a stream; event times are kept."""
     from ashioto.cli.project import open_project, pairs
     from ashioto.cli.replay import reached
-    from ashioto.cli.tick_files import ColumnSource, expand, map_columns, read_batches
     from ashioto.clock import SystemClock
+    from ashioto.files.reading import open_files
+    from ashioto.files.rows import ColumnSource
 
     project = open_project()
     owner = project.context(context)
@@ -50,29 +55,94 @@ def send(
     query = project.query_of(owner, stream.__name__)
     plan = None if query is None else query.plan
     source = ColumnSource(columns=pairs(columns or [], option="--map"), constants=pairs(key or [], option="--key"))
-    paths = expand(files)
-    tables = (map_columns(stream.__entity__, part, source) for path in paths for part in read_batches(path))
+    given = open_files(files)
+    ticks = FileTicks(stream.__entity__, given, source)
     target = owner.set(stream, log=project.log)
     if speed is None:
-        report = send_all(target, tables, plan, reached(project.log) or SystemClock().now_ms())
+        report = send_all(target, ticks, plan, reached(project.log) or SystemClock().now_ms())
     else:
-        with _progress(paths) as tell:
+        with _progress([file.path for file in given]) as tell:
             playback = Playback(speed=speed, linger_ms=_linger_ms(linger, plan))
-            report = play(target, tables, playback, SystemClock(), tell)
-    _tell(target.topic, report, as_json=as_json)
+            report = play(target, ticks, playback, SystemClock(), tell)
+    ticks.check()
+    _tell(target.topic, report, ticks, as_json=as_json)
 
 
-def _tell(topic: str, report: SendReport, *, as_json: bool) -> None:
+def _tell(topic: str, report: SendReport, read: FileTicks, *, as_json: bool) -> None:
     from ashioto.cli.output import json_line
 
+    for reason, count in read.rejected.most_common():
+        row = read.examples[reason]
+        typer.echo(
+            f"warning: {count} rows left out: {reason}, first {row.value!r} in row {row.row} of {row.file}", err=True
+        )
+    for column, count in read.rounded.items():
+        typer.echo(f"warning: {count} values of {column} have more digits than the stream keeps, rounded", err=True)
     if report.too_old:
         typer.echo(
             f"warning: {report.too_old} ticks are older than the retention, the engine sends them to {topic}_late\n"
             "Hint: history goes straight into bars: rc bars build",
             err=True,
         )
-    row = {"topic": topic, "ticks": report.ticks, "too_old": report.too_old}
-    typer.echo(json_line(row) if as_json else f"sent {report.ticks:,} ticks to {topic}")
+    rejected = read.rejected.total()
+    row = {"topic": topic, "ticks": report.ticks, "too_old": report.too_old, "rejected": rejected}
+    left_out = f", left {rejected:,} bad rows out" if rejected else ""
+    typer.echo(json_line(row) if as_json else f"sent {report.ticks:,} ticks to {topic}{left_out}")
+
+
+class FileTicks:
+    """Yields the ticks of files as tables; bad rows are left out and counted.
+
+    Args:
+        entity: The stream they are sent to.
+        files: Where they come from.
+        source: Which column is which.
+
+    Raises:
+        InputError: A column is missing or of a wrong type.
+        UsageError: A constant cannot be read as what it should be.
+    """
+
+    def __init__(self, entity: Entity, files: Sequence[TableFile], source: ColumnSource) -> None:
+        from ashioto.files.rows import RowReader
+
+        self._files = files
+        self._reader = RowReader(entity, source)
+        self._wanted = [self._reader.wanted(file) for file in files]
+        self._good = 0
+        self.rejected: Counter[str] = Counter()
+        self.rounded: Counter[str] = Counter()
+        self.examples: dict[str, RejectedRow] = {}
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        for file, wanted in zip(self._files, self._wanted, strict=True):
+            for part in file.parts(wanted):
+                rows = self._reader.read(part)
+                self._good += rows.batch.num_rows
+                self.rounded.update(rows.rounded)
+                if rows.rejected is not None:
+                    self.rejected.update(rows.rejected.counts())
+                    self.examples = {**rows.rejected.examples(), **self.examples}
+                if rows.batch.num_rows:
+                    yield pa.Table.from_batches([rows.batch])
+
+    def check(self) -> None:
+        """Raise when there are rows but none can be used.
+
+        Raises:
+            InputError: Every row is bad.
+        """
+        from ashioto.errors import InputError
+
+        if self.rejected and not self._good:
+            (reason, count), *_ = self.rejected.most_common(1)
+            row = self.examples[reason]
+            raise InputError(
+                f"no row can be used; {reason} in {count:,}, e.g. {row.value!r} in row {row.row} of {row.file}",
+                hint="map another column, or clean the file",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

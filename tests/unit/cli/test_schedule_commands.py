@@ -102,7 +102,9 @@ def test_what_cannot_be_imported_is_named(
     ("text", "message"),
     [
         ("a,b\n1,2\n", "has no open, close, market_date; it has a, b"),
-        ("open,close,market_date\nx,y,2025-01-06\n", "is no schedule"),
+        ("open,close,market_date\nx,y,2025-01-06\n", "row 1 of bad.csv: open is no time: 'x'"),
+        ("open,close,market_date\n2025-01-06,2025-01-07,\n", "row 1 of bad.csv: market_date is null: ''"),
+        ("open,close,market_date\n2025-01-06,2025-01-07\n", "row 1 of bad.csv has 2 cells, not 3"),
         ("open,close,market_date\n", "has no"),
     ],
 )

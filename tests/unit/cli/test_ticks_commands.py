@@ -59,7 +59,7 @@ def test_a_file_is_sent_with_its_times(run: Callable[..., Result], target: Entit
     pyarrow.csv.write_csv(ticks(), folder / "a.csv")
     pyarrow.csv.write_csv(ticks(2), folder / "b.csv")
     said = json.loads(run("ticks", "send", "*.csv", *MAPPING, "--json").stdout)
-    assert said == {"topic": "trading.rate", "ticks": 7, "too_old": 7}
+    assert said == {"topic": "trading.rate", "ticks": 7, "too_old": 7, "rejected": 0}
     assert [row["at"] for row in sent(target)][:2] == [AT, AT + timedelta(seconds=1)]
     assert {(row["broker"], row["symbol"]) for row in sent(target)} == {("FX", "EURUSD")}
 

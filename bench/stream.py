@@ -1,0 +1,212 @@
+"""Measures ticks through the embedded log into six frames of durable bars, and how long a killed engine needs to catch up.
+
+Run as `python bench/stream.py [--ticks N] [--symbols N] [--folder FOLDER]`. One process appends ticks with durable commits; another
+runs the engine and the heartbeats, in the ticks' own time. Then the engine is killed in the middle of the stream, and a
+new process is timed from its start until every tick in the log is in a durable bar. The ratio is to appending alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+import ashioto as ao
+from ashioto.clock import SystemClock
+from ashioto.deploy.bootstrap import ensure_topics
+from ashioto.engines.embedded.runner import QueryRunner
+from ashioto.heartbeat.inprocess import InProcessHeartbeat
+from ashioto.log.base import Batch
+from ashioto.log.embedded import EmbeddedLog
+from ashioto.period import Period
+from ashioto.schedule.calendars import calendar_sessions
+from ashioto.schema.arrow import from_numpy, key_column, storage_schema
+
+if TYPE_CHECKING:
+    from ashioto.log.base import Log
+    from ashioto.logical.nodes import Query
+
+FRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
+ROWS = 100_000
+RATE = 5
+"""Ticks a millisecond of event time, over all symbols: so 20 M ticks are 67 minutes of market."""
+START = int(datetime(2024, 3, 4, tzinfo=UTC).timestamp()) * 1000
+
+
+class Rate(ao.Stream):
+    symbol: ao.Field[str] = ao.key()
+    at: ao.Field[datetime] = ao.timestamp()
+    price: ao.Field[Decimal] = ao.decimal(18, 2)
+    size: ao.Field[Decimal] = ao.decimal(18, 0)
+
+
+class Hours(ao.Table):
+    symbol: ao.Field[str] = ao.key()
+    open: ao.Field[datetime] = ao.key()
+    close: ao.Field[datetime] = ao.field()
+    market_date: ao.Field[date] = ao.field()
+
+
+def declared() -> tuple[ao.Context, Query]:
+    context = ao.Context("bench")
+    query = (
+        context.events(Rate)
+        .time_frame(
+            Hours,
+            (Rate.symbol == Hours.symbol) & (Hours.open <= Rate.at) & (Rate.at < Hours.close),
+            day_key=Hours.market_date,
+        )
+        .tumbling(Rate.at, *map(Period.parse, FRAMES), ensure_continuous=True, grace=timedelta(seconds=1))
+        .select(**ao.ohlcv(Rate.price, Rate.size))
+        .to_query()
+    )
+    return context, query.plan
+
+
+def prepare(log: Log, symbols: int) -> None:
+    """Make the topics and a schedule that is open for 24 hours a day."""
+    context, query = declared()
+    ensure_topics(log, [context])
+    sessions = calendar_sessions("24x7", date(2024, 3, 1), date(2024, 3, 31))
+    names = [name for name in symbol_names(symbols) for _ in range(len(sessions))]
+    assert query.time_frame is not None
+    schema = storage_schema(query.time_frame.schedule)
+    columns = [np.tile(c, symbols) for c in (sessions.opens, sessions.closes, sessions.days)]
+    data = pa.RecordBatch.from_arrays(
+        [
+            pa.array(names).dictionary_encode(),
+            *(from_numpy(c, schema.field(i + 1).type) for i, c in enumerate(columns)),
+        ],
+        schema=schema,
+    )
+    stamps = np.zeros(len(names), dtype=np.int64)
+    log.append(
+        [Batch(topic="bench.hours", partition=0, keys=key_column(["symbol", "open"], data), timestamps=stamps, data=data)]
+    )
+
+
+def symbol_names(symbols: int) -> list[str]:
+    return [f"SYM{n:04}" for n in range(symbols)]
+
+
+def tick_batch(first: int, symbols: int, schema: pa.Schema) -> Batch:
+    rng = np.random.default_rng(first)
+    at = START + (first + np.arange(ROWS)) // RATE
+    codes = pa.array(rng.integers(0, symbols, ROWS, dtype=np.int32))
+    data = pa.RecordBatch.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(codes, pa.array(symbol_names(symbols))),
+            from_numpy(at, schema.field("at").type),
+            from_numpy(100_000 + rng.integers(-5, 6, ROWS).cumsum(), schema.field("price").type),
+            from_numpy(rng.integers(1, 500, ROWS), schema.field("size").type),
+        ],
+        schema=schema,
+    )
+    return Batch(topic="bench.rate", partition=0, keys=key_column(["symbol"], data), timestamps=at, data=data)
+
+
+def send(path: Path, batches: list[Batch]) -> float:
+    """Append durably; returns the seconds it took."""
+    with EmbeddedLog(path) as log:
+        start = time.perf_counter()
+        for batch in batches:
+            log.append([batch])
+        return time.perf_counter() - start
+
+
+def engine(path: Path, ticks: int) -> None:
+    """Run the engine and the heartbeats until so many ticks are in durable bars; print the wall time of that."""
+    with EmbeddedLog(path) as log:
+        query = declared()[1]
+        runner = QueryRunner(log, query, clock=SystemClock())
+        before = runner.progress[0].source_offset
+        beat = InProcessHeartbeat(log, query, start_ms=START - 1)
+        print("ready", before, flush=True)
+        while runner.progress[0].source_offset < ticks:
+            busy = runner.poll()
+            read = runner.progress[0].source_offset
+            beat.send(START + read // RATE)
+            if not busy:
+                time.sleep(0.001)
+        runner.drain()
+        print(json.dumps({"at": time.time(), "bars": runner.written, "from": before}), flush=True)
+
+
+def start_engine(path: Path, ticks: int) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--engine", str(path), "--ticks", str(ticks)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def answer(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def measure(folder: Path, ticks: int, symbols: int) -> None:
+    schema = storage_schema(declared()[1].entity)
+    batches = [tick_batch(first, symbols, schema) for first in range(0, ticks, ROWS)]
+    alone, path = folder / "alone.db", folder / "log.db"
+    for file in (alone, path):
+        with EmbeddedLog(file) as log:
+            prepare(log, symbols)
+    appended = send(alone, batches)
+    print(f"appending alone, durable: {ticks / appended / 1e6:.2f} M ticks/s")
+
+    process = start_engine(path, ticks)
+    answer(process)
+    begun = time.time()
+    send(path, batches)
+    done = json.loads(answer(process))
+    process.wait()
+    took = done["at"] - begun
+    print(
+        f"ticks to durable bars of {' '.join(FRAMES)}: {ticks / took / 1e6:.2f} M ticks/s "
+        f"({ticks:,} ticks of {symbols} symbols, {done['bars']:,} bar updates, {took:.1f} s; {appended / took:.0%} of appending alone)"
+    )
+
+    crash = folder / "crash.db"
+    with EmbeddedLog(crash) as log:
+        prepare(log, symbols)
+    process = start_engine(crash, ticks)
+    answer(process)
+    half = batches[: len(batches) // 2]
+    send(crash, half)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    begun = time.time()
+    process = start_engine(crash, len(half) * ROWS)
+    answer(process)
+    done = json.loads(answer(process))
+    process.wait()
+    behind = len(half) * ROWS - done["from"]
+    print(f"killed and started again: caught up after {done['at'] - begun:.2f} s, Python's start included ({behind:,} ticks behind)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ticks", type=int, default=20_000_000)
+    parser.add_argument("--symbols", type=int, default=100)
+    parser.add_argument("--folder", type=Path, default=Path.cwd())
+    parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.engine:
+        engine(options.engine, options.ticks)
+        return
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        measure(Path(folder), options.ticks, options.symbols)
+
+
+if __name__ == "__main__":
+    main()
