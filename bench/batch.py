@@ -157,12 +157,19 @@ def polars_bars(ticks: pl.LazyFrame, sessions: pl.DataFrame, keys: pl.DataFrame)
         period = Period.parse(frame)
         label = pl.col("start") // period.millis * period.millis if period.is_intraday else pl.col("day") * DAY
         rolled = base.group_by(key, start=label).agg(
-            pl.col("o").first(), pl.col("h").max(), pl.col("low").min(), pl.col("c").last(), pl.col("v").sum(), pl.col("n").sum()
+            pl.col("o").first(),
+            pl.col("h").max(),
+            pl.col("low").min(),
+            pl.col("c").last(),
+            pl.col("v").sum(),
+            pl.col("n").sum(),
         )
         grid = keys.join(minutes.select(start=label).unique(), how="cross").sort(key, "start")
         found[frame] = (
             grid.join(rolled, on=[key, "start"], how="left", maintain_order="left")
-            .with_columns(c=pl.col("c").forward_fill().over(key), v=pl.col("v").fill_null(0), n=pl.col("n").fill_null(0))
+            .with_columns(
+                c=pl.col("c").forward_fill().over(key), v=pl.col("v").fill_null(0), n=pl.col("n").fill_null(0)
+            )
             .with_columns(pl.col(x).fill_null(pl.col("c")) for x in ("o", "h", "low"))
             .filter(pl.col("c").is_not_null())
         )
@@ -217,7 +224,7 @@ def same(ours: dict[Period, pa.Table], theirs: dict[str, Any]) -> None:
             scale = mine.schema.field(here).type.scale
             left = np.array(mine[here].cast(pa.decimal128(38, scale)).to_numpy(zero_copy_only=False), dtype=object)
             right = other[there].to_numpy()
-            if not all(int(a.scaleb(scale)) == b for a, b in zip(left[:: 97], right[:: 97].tolist(), strict=True)):
+            if not all(int(a.scaleb(scale)) == b for a, b in zip(left[::97], right[::97].tolist(), strict=True)):
                 raise SystemExit(f"{period} {here}: the bars differ")
 
 
@@ -255,16 +262,29 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "ticks.parquet")
-        plain = pa.schema([("symbol", pa.dictionary(pa.int32(), pa.string())), *((n, pa.int64()) for n in ("at", "price", "size", "seq"))])
+        plain = pa.schema(
+            [
+                ("symbol", pa.dictionary(pa.int32(), pa.string())),
+                *((n, pa.int64()) for n in ("at", "price", "size", "seq")),
+            ]
+        )
         with pq.ParquetWriter(file, plain, compression="lz4", use_dictionary=["symbol"]) as writer:
             for first, batch in enumerate(ticks.stored(storage_schema(query.entity))):
-                columns = [batch.column(0), *(pa.array(getattr(ticks, n)[first * CHUNK : first * CHUNK + batch.num_rows]) for n in ("at", "price", "size"))]
+                columns = [
+                    batch.column(0),
+                    *(
+                        pa.array(getattr(ticks, n)[first * CHUNK : first * CHUNK + batch.num_rows])
+                        for n in ("at", "price", "size")
+                    ),
+                ]
                 seq = pa.array(np.arange(first * CHUNK, first * CHUNK + batch.num_rows))
                 writer.write_batch(pa.RecordBatch.from_arrays([*columns, seq], schema=plain))
         del ticks
         print(f"from Parquet ({file.stat().st_size / 1e6:,.0f} MB):")
         lazy = pl.scan_parquet(file).drop("seq")
-        names = pl.DataFrame({"symbol": [f"SYM{n:04}" for n in range(options.symbols)]}).cast(lazy.collect_schema()["symbol"])
+        names = pl.DataFrame({"symbol": [f"SYM{n:04}" for n in range(options.symbols)]}).cast(
+            lazy.collect_schema()["symbol"]
+        )
         mine, bars = timed("ashioto", rounds, count, lambda: ours_parquet(query, source, file, now))
         theirs, other = timed("polars", rounds, count, lambda: polars_bars(lazy, polars_sessions, names))
         same(bars, other)

@@ -93,7 +93,15 @@ def prepare(log: Log, symbols: int) -> None:
     )
     stamps = np.zeros(len(names), dtype=np.int64)
     log.append(
-        [Batch(topic="bench.hours", partition=0, keys=key_column(["symbol", "open"], data), timestamps=stamps, data=data)]
+        [
+            Batch(
+                topic="bench.hours",
+                partition=0,
+                keys=key_column(["symbol", "open"], data),
+                timestamps=stamps,
+                data=data,
+            )
+        ]
     )
 
 
@@ -191,7 +199,9 @@ def measure(folder: Path, ticks: int, symbols: int) -> None:
     done = json.loads(answer(process))
     process.wait()
     behind = len(half) * ROWS - done["from"]
-    print(f"killed and started again: caught up after {done['at'] - begun:.2f} s, Python's start included ({behind:,} ticks behind)")
+    print(
+        f"killed and started again: caught up after {done['at'] - begun:.2f} s, Python's start included ({behind:,} ticks behind)"
+    )
 
 
 def main() -> None:

@@ -36,12 +36,16 @@ def build(
     ] = None,
     sessions: Annotated[str, typer.Option(help="24x7, fx, an exchange such as XNYS, or a schedule file.")] = "24x7",
     align: Annotated[Align, typer.Option(help="What bars of seconds to hours count from.")] = "clock",
-    scale: Annotated[int | None, typer.Option(min=0, max=18, help="Digits of prices after the point; else found.")] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=0, max=18, help="Digits of prices after the point; else found.")
+    ] = None,
     size_scale: Annotated[int | None, typer.Option(min=0, max=18, help="The same for sizes.")] = None,
     fill: Annotated[bool, typer.Option(help="Whether buckets without ticks get flat bars.")] = True,
     now: Annotated[str | None, typer.Option(help="The time, ISO, that says which bars are final.")] = None,
     grace: Annotated[float, typer.Option(min=0, help="Seconds a bar waits after its end until it is final.")] = 0.0,
-    time_unit: Annotated[Unit | None, typer.Option(help="Unit of times that are numbers; else told by the first.")] = None,
+    time_unit: Annotated[
+        Unit | None, typer.Option(help="Unit of times that are numbers; else told by the first.")
+    ] = None,
     tz: Annotated[str, typer.Option(help="Time zone of times that name none.")] = "UTC",
     rejects: Annotated[Path | None, typer.Option(help="Where to list bad rows, .csv or .parquet.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that fold ticks.")] = 2,
@@ -141,7 +145,12 @@ class Screen:
         from ashioto.files.writing import TableWriter
 
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(),
+        )
         self._progress = until.enter_context(Progress(*columns, console=console, disable=not console.is_terminal))
         self._task = self._progress.add_task("reading", total=None)
         self._rejects = targets.rejects and until.enter_context(TableWriter(targets.rejects, REJECTS))

@@ -56,8 +56,8 @@ def summary(report: BuildReport, targets: Targets, seconds: float) -> dict[str, 
 
 def sentences(report: BuildReport, targets: Targets, seconds: float) -> Iterator[str]:
     """Yield what is said, for people."""
-    rate = f", {report.rows / seconds / 1e6:,.1f} M/s" if seconds else ""
-    yield f"read            {report.rows:,} ticks in {seconds:,.1f} s{rate}"
+    rate = f", {report.rows / seconds:,.0f} a second" if seconds else ""
+    yield f"read            {report.rows:,} ticks in {seconds:,.2f} s{rate}"
     if report.span_ms is not None:
         yield f"from            {_moment(report.span_ms[0])} to {_moment(report.span_ms[1])}"
     yield f"out of session  {report.out_of_session:,}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
@@ -107,3 +108,30 @@ def show(table: Table) -> None:
         wanted = console.measure(table, options=console.options.update(max_width=10_000)).maximum
         console = Console(width=max(console.width, wanted))
     console.print(table)
+
+
+@contextmanager
+def progress_bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Show how far long work is: a bar for people, four lines where nobody watches; takes what is done so far.
+
+    >>> with progress_bar("counting", 2) as advance:
+    ...     advance(2)
+    counting: 100 %
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console, told = Console(), [0]
+    if console.is_terminal:
+        with Progress(console=console) as progress:
+            task = progress.add_task(title, total=total)
+            yield lambda done: progress.update(task, completed=done)
+        return
+
+    def tell(done: float) -> None:
+        quarter = int(4 * done / total)
+        if quarter > told[0]:
+            told[0] = quarter
+            print(f"{title}: {25 * quarter} %", flush=True)  # noqa: T201  # it is the output
+
+    yield tell

@@ -205,7 +205,9 @@ READERS: Final[dict[str, ColumnReader]] = {
     "int64": ColumnReader(takes=is_number, wants="numbers", read=_int64),
     "float64": ColumnReader(takes=is_number, wants="numbers", read=_float64),
     "decimal": ColumnReader(takes=is_number, wants="numbers", read=_decimal),
-    "timestamp": ColumnReader(takes=is_time, wants="times: timestamps, ISO 8601 text, or numbers since 1970", read=_timestamp),
+    "timestamp": ColumnReader(
+        takes=is_time, wants="times: timestamps, ISO 8601 text, or numbers since 1970", read=_timestamp
+    ),
     "date": ColumnReader(takes=_takes_dates, wants="dates", read=_date),
     "bool": ColumnReader(takes=_takes_bools, wants="true or false", read=_bool),
 }

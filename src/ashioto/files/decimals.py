@@ -29,9 +29,10 @@ WIDEST: Final = 9
 """The largest scale that is found by looking at values."""
 
 _BLOCK: Final = 1 << 15
-_EXACT: Final = 2.0**53
 _SAFE: Final = 2.0**49
-"""Below, a number read as a double and scaled is the nearest integer of what was written."""
+"""Below, a double that is scaled and rounded is what was written, to the last digit."""
+_SANE: Final = 1e12
+"""Larger numbers are taken for mistakes, such as 1e30 for a missing price, where digits are looked for."""
 _NOISE: Final = 1e-9
 _ULPS: Final = 8 * np.finfo(np.float64).eps
 _SINGLE_ULPS: Final = 4 * float(np.finfo(np.float32).eps)
@@ -48,9 +49,7 @@ def is_number(kind: pa.DataType) -> bool:
     """
     if pa.types.is_dictionary(kind):
         return is_number(kind.value_type)
-    return bool(
-        is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
+    return bool(is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def scaled(values: pa.Array, scale: int, *, precision: int = PRECISION) -> Parsed:
@@ -114,28 +113,25 @@ def _scale_of(values: pa.Array) -> int:
     if not is_text(values.type):
         single = pa.types.is_floating(values.type) and not pa.types.is_float64(values.type)
         return _fewest(_doubles(values.drop_null()), single=single)
-    shape = pc.extract_regex(values, r"^\s*[+-]?\d*(?P<digits>\.?\d*)\s*$")
-    digits = pc.max(pc.binary_length(pc.struct_field(shape, "digits"))).as_py() or 0
-    other = pc.is_null(shape).to_numpy(zero_copy_only=False).any()
-    if digits - 1 <= WIDEST and not other:
-        return max(int(digits) - 1, 0)
-    numbers, bad = numbers_of(values.drop_null())
-    return _fewest(numbers[~bad], single=False)
+    shape = pc.extract_regex(values.drop_null(), r"^\s*[+-]?\d*(?P<digits>\.?\d*)\s*$")
+    digits = pc.binary_length(pc.struct_field(shape, "digits")).fill_null(WIDEST + 2).to_numpy(zero_copy_only=False) - 1
+    odd = digits > WIDEST
+    numbers, bad = numbers_of(values.drop_null().filter(pa.array(odd)))
+    return max(0, int(digits[~odd].max(initial=0)), _fewest(numbers[~bad], single=False))
 
 
 def _fewest(numbers: Floats, *, single: bool) -> int:
-    numbers = numbers[np.isfinite(numbers)]
+    numbers = numbers[np.abs(numbers) < _SANE]
     if not numbers.shape[0]:
         return 0
     single = single or bool((numbers.astype(np.float32) == numbers).all())
-    room = _EXACT / max(float(np.abs(numbers).max()), 1.0)
-    for scale in range(WIDEST + 1):
-        if 10.0 ** (scale + 1) > room:
-            return scale
-        numbers = numbers[_off(numbers * 10.0**scale, np.rint(numbers * 10.0**scale), single=single)]
+    most = PRECISION - int(np.ceil(np.log10(max(float(np.abs(numbers).max()), 1.0) + 1.0)))
+    for scale in range(min(WIDEST, most)):
+        exact = numbers * 10.0**scale
+        numbers = numbers[_off(exact, np.rint(exact), single=single)]
         if not numbers.shape[0]:
             return scale
-    return WIDEST
+    return min(WIDEST, most)
 
 
 def _off(exact: Floats, whole: Floats, *, single: bool) -> Mask:
@@ -159,8 +155,8 @@ class _Scaled:
             whole[at : at + mask.shape[0]] |= mask
 
 
-def _of_floats(numbers: Floats, scale: int, *, single: bool) -> _Scaled:
-    """Scale doubles, block by block so that what is in between stays in the cache."""
+def _of_floats(numbers: Floats, scale: int, *, single: bool, texts: pa.Array | None = None) -> _Scaled:
+    """Scale doubles, block by block so that what is in between stays in the cache; `texts` are what they were read from."""
     found, factor = _Scaled(numbers.shape[0]), 10.0**scale
     exact, whole = np.empty(_BLOCK), np.empty(_BLOCK)
     for at in range(0, numbers.shape[0], _BLOCK):
@@ -170,26 +166,40 @@ def _of_floats(numbers: Floats, scale: int, *, single: bool) -> _Scaled:
             np.multiply(block, factor, out=a)
             np.rint(a, out=b)
             np.subtract(a, b, out=a)
-            if max(a.max(), -a.min()) <= _NOISE and max(b.max(), -b.min()) < _EXACT:  # false where one is NaN
+            if max(a.max(), -a.min()) <= _NOISE and max(b.max(), -b.min()) < _SAFE:  # false where one is NaN
                 found.whole[at : at + block.shape[0]] = b
-            else:
-                _odd_block(found, at, block, scale, single=single)
+                continue
+        large = _odd_block(found, at, block, factor, single=single)
+        for row in (at + large).tolist():
+            value = np.float32(numbers[row]) if single else numbers[row]
+            _write_exactly(found, row, str(value) if texts is None else texts[row].as_py(), scale)
     return found
 
 
-def _odd_block(found: _Scaled, at: int, block: Floats, scale: int, *, single: bool) -> None:
+def _odd_block(found: _Scaled, at: int, block: Floats, factor: float, *, single: bool) -> Ints:
+    """Scale a block that is not all plain; returns the rows too large to be sure of every digit."""
     finite = np.isfinite(block)
-    exact = np.where(finite, block, 0.0) * 10.0**scale
-    whole = np.rint(exact)
-    big = np.abs(whole) >= _EXACT
-    off = np.flatnonzero(_off(exact, whole, single=single) & ~big)
+    exact = np.where(finite, block, 0.0) * np.float64(factor)
+    large = np.abs(exact) >= _SAFE
+    whole = np.where(large, 0.0, np.rint(exact))
+    off = np.flatnonzero(_off(exact, whole, single=single) & ~large)
     if not single and off.shape[0]:
         small = block[off].astype(np.float32)
         off = off[(small != block[off]) | _off(exact[off], whole[off], single=True)]
     found.refuse("is NaN or infinite", at, ~finite)
-    found.refuse(_too_large(scale), at, big)
     found.rounded += off.shape[0]
-    found.whole[at : at + block.shape[0]] = np.where(big, 0.0, whole)
+    found.whole[at : at + block.shape[0]] = whole
+    return np.flatnonzero(large)
+
+
+def _write_exactly(found: _Scaled, row: int, text: str, scale: int) -> None:
+    exact = Decimal(text.strip()).scaleb(scale, _MANY)
+    whole = exact.to_integral_value(ROUND_HALF_EVEN, _MANY)
+    if abs(whole) < 10**PRECISION:
+        found.whole[row] = int(whole)
+        found.rounded += exact != whole
+    else:
+        found.refuse(_too_large(scale), row, np.ones(1, dtype=np.bool_))
 
 
 def _of_exact(values: pa.Array, scale: int) -> _Scaled:
@@ -252,28 +262,9 @@ def _too_large(scale: int) -> str:
 
 def _of_text(values: pa.Array, scale: int) -> _Scaled:
     numbers, bad = numbers_of(values)
-    found = _of_floats(numbers, scale, single=False)
-    found.bad = {reason: mask & ~bad for reason, mask in found.bad.items()}
-    found.bad["is no number"] = bad
-    large = np.isfinite(numbers) & (np.abs(numbers) * 10.0**scale >= _SAFE)
-    for row in np.flatnonzero(large).tolist():
-        _write_exactly(found, row, values[row].as_py(), scale)
+    found = _of_floats(numbers, scale, single=False, texts=values)
+    found.refuse("is no number", 0, bad)
     return found
-
-
-def _write_exactly(found: _Scaled, row: int, text: str, scale: int) -> None:
-    exact = Decimal(text.strip()).scaleb(scale, _MANY)
-    whole = exact.to_integral_value(ROUND_HALF_EVEN, _MANY)
-    fits = abs(whole) < 10**PRECISION
-    reason = _too_large(scale)
-    if reason in found.bad:
-        found.bad[reason][row] = False
-    if fits:
-        found.whole[row] = int(whole)
-    else:
-        mask = np.zeros(found.whole.shape[0], dtype=np.bool_)
-        mask[row] = True
-        found.refuse(reason, 0, mask)
 
 
 def _said(texts: pa.Array) -> tuple[Floats, Mask]:

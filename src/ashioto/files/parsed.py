@@ -75,7 +75,10 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def parse(
-    texts: pa.Array, rows: Ints, readers: Sequence[Callable[[pa.Array], npt.NDArray[np.generic]]], out: npt.NDArray[np.generic]
+    texts: pa.Array,
+    rows: Ints,
+    readers: Sequence[Callable[[pa.Array], npt.NDArray[np.generic]]],
+    out: npt.NDArray[np.generic],
 ) -> Ints:
     """Read text into the rows of `out`, halving a range until every bad row stands alone.
 
@@ -101,7 +104,10 @@ def parse(
 
 
 def _read(
-    texts: pa.Array, rows: Ints, readers: Sequence[Callable[[pa.Array], npt.NDArray[np.generic]]], out: npt.NDArray[np.generic]
+    texts: pa.Array,
+    rows: Ints,
+    readers: Sequence[Callable[[pa.Array], npt.NDArray[np.generic]]],
+    out: npt.NDArray[np.generic],
 ) -> bool:
     for reader in readers:
         try:

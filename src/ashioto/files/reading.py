@@ -229,9 +229,7 @@ def _csv_parts(file: TableFile, columns: list[str]) -> Iterator[Part]:
 def _rest(file: TableFile, columns: list[str], first: int, broken: list[BrokenLine], told: int) -> Part:
     nothing = pa.RecordBatch.from_pylist([], schema=pa.schema([(name, pa.string()) for name in columns]))
     numbers = tuple(line.row for line in broken)
-    return Part(
-        file=file.path, rows=nothing, first=first, broken=tuple(broken[told:]), skipped=numbers, done=file.size
-    )
+    return Part(file=file.path, rows=nothing, first=first, broken=tuple(broken[told:]), skipped=numbers, done=file.size)
 
 
 def _csv_batches(

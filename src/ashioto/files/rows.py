@@ -119,9 +119,8 @@ class RowReader:
         if count != 1:
             have = ", ".join(file.schema.names)
             what = f"{count} columns" if count else "no column"
-            raise InputError(
-                f"{file.path} has {what} {theirs!r}; it has {have}", hint=self._hint(file, column), column=theirs
-            )
+            hint = "rename one of them" if count else self._hint(file, column)
+            raise InputError(f"{file.path} has {what} {theirs!r}; it has {have}", hint=hint, column=theirs)
         kind = file.schema.field(theirs).type
         if not reader.takes(kind):
             raise InputError(

@@ -169,5 +169,3 @@ class _Pool:
                 continue
             with self._lock:
                 self.counts += counts
-
-

@@ -12,12 +12,32 @@ import numba as nb
 import numpy as np
 import pyarrow as pa
 
-from ashioto.bars.algebra import CUT, DAY, FIRST_AT, FIXED, KEY, LAST_AT, START, Floats, Ints, count_runs, program, roll_up
+from ashioto.bars.algebra import (
+    CUT,
+    DAY,
+    FIRST_AT,
+    FIXED,
+    KEY,
+    LAST_AT,
+    START,
+    Floats,
+    Ints,
+    count_runs,
+    program,
+    roll_up,
+)
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
 from ashioto.period import Period
-from ashioto.schedule.buckets import Buckets, bucket_end, bucket_start, closings_between, frame_buckets, openings_between
+from ashioto.schedule.buckets import (
+    Buckets,
+    bucket_end,
+    bucket_start,
+    closings_between,
+    frame_buckets,
+    openings_between,
+)
 from ashioto.schedule.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -144,9 +164,7 @@ class BarCore:
                 edges = np.array([table.ints[rows, FIRST_AT].min(), table.ints[rows, LAST_AT].max()])
                 first, last = sessions.days[sessions.index_of(edges)]
                 kept = (sessions.days >= first) & (sessions.days <= last)
-                self._trimmed[group] = Sessions.build(
-                    sessions.opens[kept], sessions.closes[kept], sessions.days[kept]
-                )
+                self._trimmed[group] = Sessions.build(sessions.opens[kept], sessions.closes[kept], sessions.days[kept])
 
     def everything(self) -> None:
         """Count every bar of every key as changed."""

@@ -48,9 +48,7 @@ class QueryRunner:
         plan = compile_query(query)
         partitions = log.describe(naming.topic(query.context, query.entity.name)).spec.partitions
         self._books = [SessionBook(query, self._schedules) for _ in range(partitions)]
-        self._parts = [
-            PartitionRunner(log, plan, book, number, env=env) for number, book in enumerate(self._books)
-        ]
+        self._parts = [PartitionRunner(log, plan, book, number, env=env) for number, book in enumerate(self._books)]
         self._flushed_at = clock.monotonic()
         self.written = 0
 

@@ -82,7 +82,13 @@ class PartitionRunner:
     """
 
     def __init__(
-        self, log: Log, plan: CompiledQuery, book: SessionBook, partition: int, *, env: tuple[str, ...] = ("dev", "local")
+        self,
+        log: Log,
+        plan: CompiledQuery,
+        book: SessionBook,
+        partition: int,
+        *,
+        env: tuple[str, ...] = ("dev", "local"),
     ) -> None:
         query = plan.query
         self._log, self._plan, self._book, self._partition = log, plan, book, partition
