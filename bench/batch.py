@@ -1,8 +1,9 @@
 """Measures six frames of bars with sessions, fill and roll-up against Polars and DuckDB doing the same, in one run.
 
-Run as `python bench/batch.py [--ticks N] [--symbols N] [--rounds N]`. Every side gets the same ticks, sorted by time, and
-makes the same 1m 5m 15m 1h 4h 1d bars: ticks outside sessions dropped, base bars made once and rolled up, gaps filled with
-the previous close. The bars are compared before a figure is printed. The best of the rounds counts on every side.
+Run as `python bench/batch.py [--ticks N] [--symbols N] [--rounds N]`. Every side gets the same ticks, sorted by time,
+and makes the same 1m 5m 15m 1h 4h 1d bars: ticks outside sessions dropped, base bars made once and rolled up, gaps
+filled with the previous close. The bars are compared before a figure is printed. The best of the rounds counts on every
+side.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import argparse
 import gc
 import tempfile
 import time
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from market import FRAMES, declared, symbol_names
 
-import ashioto as ao
 from ashioto.engines.embedded.batch import BatchBuilder
 from ashioto.engines.embedded.fold import TickColumns, no_floats, no_ints
 from ashioto.period import Period
@@ -36,39 +36,8 @@ if TYPE_CHECKING:
     from ashioto.logical.nodes import Query
     from ashioto.schedule.sessions import Sessions
 
-FRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
 CHUNK = 1_000_000
 DAY = 86_400_000
-
-
-class Rate(ao.Stream):
-    symbol: ao.Field[str] = ao.key()
-    at: ao.Field[datetime] = ao.timestamp()
-    price: ao.Field[Decimal] = ao.decimal(18, 2)
-    size: ao.Field[Decimal] = ao.decimal(18, 0)
-
-
-class Hours(ao.Table):
-    symbol: ao.Field[str] = ao.key()
-    open: ao.Field[datetime] = ao.key()
-    close: ao.Field[datetime] = ao.field()
-    market_date: ao.Field[date] = ao.field()
-
-
-def declared() -> Query:
-    context = ao.Context("bench")
-    return (
-        context.events(Rate)
-        .time_frame(
-            Hours,
-            (Rate.symbol == Hours.symbol) & (Hours.open <= Rate.at) & (Rate.at < Hours.close),
-            day_key=Hours.market_date,
-        )
-        .tumbling(Rate.at, *map(Period.parse, FRAMES), ensure_continuous=True)
-        .select(**ao.ohlcv(Rate.price, Rate.size))
-        .to_query()
-        .plan
-    )
 
 
 class Ticks:
@@ -85,7 +54,7 @@ class Ticks:
         self.codes = rng.integers(0, symbols, count, dtype=np.int32)
         self.price = 100_000 + (rng.standard_normal(count).cumsum() * 2).astype(np.int64)
         self.size = rng.integers(1, 500, count)
-        self.names = [f"SYM{n:04}" for n in range(symbols)]
+        self.names = symbol_names(symbols)
 
     def table(self) -> pa.Table:
         return pa.table({"key": self.codes, "at": self.at, "price": self.price, "size": self.size})
@@ -176,28 +145,40 @@ def polars_bars(ticks: pl.LazyFrame, sessions: pl.DataFrame, keys: pl.DataFrame)
     return found
 
 
+DUCKDB_BASE = """
+create or replace table base as
+select t.{key} as key, day, t.moment // 60000 * 60000 as start,
+  arg_min(price, (t.moment, seq)) o, max(price) h, min(price) low, arg_max(price, (t.moment, seq)) c,
+  sum(size)::bigint v, count(*) n
+from (select * rename ("at" as moment) from {source}) t asof join sessions s on t.moment >= s.open
+where t.moment < s.close group by all
+"""
+DUCKDB_MINUTES = """
+create or replace table minutes as select day, unnest(range(open // 60000 * 60000, close, 60000)) as start from sessions
+"""
+DUCKDB_FRAME = """
+with rolled as (
+  select key, {label} as bucket, arg_min(o, start) o, max(h) h, min(low) low, arg_max(c, start) c,
+    sum(v)::bigint v, sum(n)::bigint n
+  from base group by all),
+grid as (select key, bucket from keys, (select distinct {label} as bucket from minutes)),
+filled as (
+  select key, bucket, o, h, low, last_value(c ignore nulls) over (partition by key order by bucket) c,
+    coalesce(v, 0) v, coalesce(n, 0) n
+  from grid left join rolled using (key, bucket))
+select key, bucket as start, coalesce(o, c) o, coalesce(h, c) h, coalesce(low, c) low, c, v, n
+from filled where c is not null order by key, bucket
+"""
+
+
 def duckdb_bars(db: duckdb.DuckDBPyConnection, source: str, key: str) -> dict[str, Any]:
-    db.execute(
-        f"create or replace table base as select t.{key} as key, day, t.moment // 60000 * 60000 as start, "  # noqa: S608  # our own names
-        "arg_min(price, (t.moment, seq)) o, max(price) h, min(price) low, arg_max(price, (t.moment, seq)) c, sum(size)::bigint v, count(*) n "
-        f'from (select * rename ("at" as moment) from {source}) t asof join sessions s on t.moment >= s.open where t.moment < s.close group by all'
-    )
-    db.execute(
-        "create or replace table minutes as select day, unnest(range(open // 60000 * 60000, close, 60000)) as start from sessions"
-    )
+    db.execute(DUCKDB_BASE.format(key=key, source=source))
+    db.execute(DUCKDB_MINUTES)
     found = {}
     for frame in FRAMES:
         period = Period.parse(frame)
         label = f"start // {period.millis} * {period.millis}" if period.is_intraday else f"day * {DAY}"
-        found[frame] = db.execute(
-            f"with rolled as (select key, {label} as bucket, arg_min(o, start) o, max(h) h, min(low) low, arg_max(c, start) c, "  # noqa: S608
-            "sum(v)::bigint v, sum(n)::bigint n from base group by all), "
-            f"grid as (select key, bucket from keys, (select distinct {label} as bucket from minutes)), "
-            "filled as (select key, bucket, o, h, low, last_value(c ignore nulls) over (partition by key order by bucket) c, "
-            "coalesce(v, 0) v, coalesce(n, 0) n from grid left join rolled using (key, bucket)) "
-            "select key, bucket as start, coalesce(o, c) o, coalesce(h, c) h, coalesce(low, c) low, c, v, n from filled "
-            "where c is not null order by key, bucket"
-        ).to_arrow_table()
+        found[frame] = db.sql(DUCKDB_FRAME.format(label=label)).to_arrow_table()
     return found
 
 
@@ -228,6 +209,74 @@ def same(ours: dict[Period, pa.Table], theirs: dict[str, Any]) -> None:
                 raise SystemExit(f"{period} {here}: the bars differ")
 
 
+def peers(db: duckdb.DuckDBPyConnection, sessions: Sessions) -> pl.DataFrame:
+    """Give both peers the sessions."""
+    frame = pl.DataFrame({"open": sessions.opens, "close": sessions.closes, "day": sessions.days})
+    db.register("sessions_view", frame.to_arrow())
+    db.execute("create table sessions as select * from sessions_view")
+    return frame
+
+
+def write_parquet(ticks: Ticks, schema: pa.Schema, file: Path) -> None:
+    numbers = ("at", "price", "size")
+    fields = [("symbol", pa.dictionary(pa.int32(), pa.string())), *((n, pa.int64()) for n in (*numbers, "seq"))]
+    with pq.ParquetWriter(file, pa.schema(fields), compression="lz4", use_dictionary=["symbol"]) as writer:
+        for number, batch in enumerate(ticks.stored(schema)):
+            low = number * CHUNK
+            part = slice(low, low + batch.num_rows)
+            columns = [pa.array(getattr(ticks, n)[part]) for n in numbers]
+            seq = pa.array(np.arange(low, low + batch.num_rows))
+            writer.write_batch(pa.RecordBatch.from_arrays([batch.column(0), *columns, seq], schema=pa.schema(fields)))
+
+
+def compare(count: int, rounds: int, sides: dict[str, Callable[[], Any]]) -> None:
+    """Time every side, check that the bars are the same, and print how ashioto stands to the faster peer."""
+    seconds, made = {}, {}
+    for name, make in sides.items():
+        seconds[name], made[name] = timed(name, rounds, count, make)
+        if name != "ashioto":
+            same(made["ashioto"], made.pop(name))
+    fastest = min(took for name, took in seconds.items() if name != "ashioto")
+    print(f"  ashioto is {fastest / seconds['ashioto']:.1f} times as fast as the faster one", flush=True)
+
+
+def from_arrays(ticks: Ticks, source: Schedule, sessions: Sessions, rounds: int) -> None:
+    count, symbols = ticks.at.shape[0], len(ticks.names)
+    query, now = declared()[1], int(sessions.closes[-1]) + DAY
+    db = duckdb.connect(config={"threads": 2})
+    polars_sessions = peers(db, sessions)
+    table = ticks.table().append_column("seq", pa.array(np.arange(count)))
+    db.register("arrow_ticks", table)
+    db.execute(f"create table keys as select range::integer as key from range({symbols})")
+    frame = pl.DataFrame(table.drop_columns("seq")).lazy()
+    codes = pl.DataFrame({"key": np.arange(symbols, dtype=np.int32)})
+    print("from arrays in memory:")
+    sides = {
+        "ashioto": lambda: ours_arrays(query, source, ticks, now),
+        "polars": lambda: polars_bars(frame, polars_sessions, codes),
+        "duckdb": lambda: duckdb_bars(db, "arrow_ticks", "key"),
+    }
+    compare(count, rounds, sides)
+
+
+def from_parquet(file: Path, names: list[str], count: int, source: Schedule, sessions: Sessions, rounds: int) -> None:
+    query, now = declared()[1], int(sessions.closes[-1]) + DAY
+    db = duckdb.connect(config={"threads": 2})
+    polars_sessions = peers(db, sessions)
+    lazy = pl.scan_parquet(file).drop("seq")
+    known = pl.DataFrame({"symbol": names})
+    db.register("names", known.to_arrow())
+    db.execute("create table keys as select symbol as key from names")
+    typed = known.cast(lazy.collect_schema()["symbol"])
+    print(f"from Parquet ({file.stat().st_size / 1e6:,.0f} MB):")
+    sides = {
+        "ashioto": lambda: ours_parquet(query, source, file, now),
+        "polars": lambda: polars_bars(lazy, polars_sessions, typed),
+        "duckdb": lambda: duckdb_bars(db, f"read_parquet('{file}')", "symbol"),
+    }
+    compare(count, rounds, sides)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ticks", type=int, default=50_000_000)
@@ -236,63 +285,15 @@ def main() -> None:
     options = parser.parse_args()
     sessions = calendar_sessions("XTKS", date(2024, 3, 1), date(2024, 3, 29))
     ticks = Ticks(options.ticks, options.symbols, sessions)
-    query, now = declared(), int(sessions.closes[-1]) + DAY
     source = Schedule.of({(name,): sessions for name in ticks.names})
     print(f"{options.ticks:,} ticks, {options.symbols} symbols, {len(sessions)} sessions, frames {' '.join(FRAMES)}")
-    polars_sessions = pl.DataFrame({"open": sessions.opens, "close": sessions.closes, "day": sessions.days})
-    db = duckdb.connect(config={"threads": 2})
-    db.register("sessions_view", polars_sessions.to_arrow())
-    db.execute("create table sessions as select * from sessions_view")
-    count, rounds = options.ticks, options.rounds
-
-    print("from arrays in memory:")
-    table = ticks.table().append_column("seq", pa.array(np.arange(count)))
-    frame = pl.from_arrow(table.drop_columns("seq")).lazy()
-    codes = pl.DataFrame({"key": np.arange(options.symbols, dtype=np.int32)})
-    mine, bars = timed("ashioto", rounds, count, lambda: ours_arrays(query, source, ticks, now))
-    theirs, other = timed("polars", rounds, count, lambda: polars_bars(frame, polars_sessions, codes))
-    same(bars, other)
-    db.register("arrow_ticks", table)
-    db.execute("create table keys as select range::integer as key from range(?)", [options.symbols])
-    ducks, other = timed("duckdb", rounds, count, lambda: duckdb_bars(db, "arrow_ticks", "key"))
-    same(bars, other)
-    print(f"  ashioto is {min(theirs, ducks) / mine:.1f} times as fast as the faster one")
-    db.unregister("arrow_ticks")
-    del table, frame
-
+    from_arrays(ticks, source, sessions, options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "ticks.parquet")
-        plain = pa.schema(
-            [
-                ("symbol", pa.dictionary(pa.int32(), pa.string())),
-                *((n, pa.int64()) for n in ("at", "price", "size", "seq")),
-            ]
-        )
-        with pq.ParquetWriter(file, plain, compression="lz4", use_dictionary=["symbol"]) as writer:
-            for first, batch in enumerate(ticks.stored(storage_schema(query.entity))):
-                columns = [
-                    batch.column(0),
-                    *(
-                        pa.array(getattr(ticks, n)[first * CHUNK : first * CHUNK + batch.num_rows])
-                        for n in ("at", "price", "size")
-                    ),
-                ]
-                seq = pa.array(np.arange(first * CHUNK, first * CHUNK + batch.num_rows))
-                writer.write_batch(pa.RecordBatch.from_arrays([*columns, seq], schema=plain))
+        write_parquet(ticks, storage_schema(declared()[1].entity), file)
+        names = ticks.names
         del ticks
-        print(f"from Parquet ({file.stat().st_size / 1e6:,.0f} MB):")
-        lazy = pl.scan_parquet(file).drop("seq")
-        names = pl.DataFrame({"symbol": [f"SYM{n:04}" for n in range(options.symbols)]}).cast(
-            lazy.collect_schema()["symbol"]
-        )
-        mine, bars = timed("ashioto", rounds, count, lambda: ours_parquet(query, source, file, now))
-        theirs, other = timed("polars", rounds, count, lambda: polars_bars(lazy, polars_sessions, names))
-        same(bars, other)
-        db.register("names", names.cast(pl.String).to_arrow())
-        db.execute("create or replace table keys as select symbol as key from names")
-        ducks, other = timed("duckdb", rounds, count, lambda: duckdb_bars(db, f"read_parquet('{file}')", "symbol"))
-        same(bars, other)
-        print(f"  ashioto is {min(theirs, ducks) / mine:.1f} times as fast as the faster one")
+        from_parquet(file, names, options.ticks, source, sessions, options.rounds)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Measures ticks through the embedded log into six frames of durable bars, and how long a killed engine needs to catch up.
+"""Measures ticks through the embedded log into six frames of durable bars, and how long a killed engine is behind.
 
-Run as `python bench/stream.py [--ticks N] [--symbols N] [--folder FOLDER]`. One process appends ticks with durable commits; another
-runs the engine and the heartbeats, in the ticks' own time. Then the engine is killed in the middle of the stream, and a
-new process is timed from its start until every tick in the log is in a durable bar. The ratio is to appending alone.
+Run as `python bench/stream.py [--ticks N] [--symbols N] [--folder FOLDER]`. One process appends ticks with durable
+commits; another runs the engine and the heartbeats, in the ticks' own time. Then the engine is killed in the middle of
+the stream, and a new process is timed from its start until every tick in the log is in a durable bar. The ratio is to
+appending alone.
 """
 
 from __future__ import annotations
@@ -16,68 +17,34 @@ import sys
 import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from market import FRAMES, declared, symbol_names
 
-import ashioto as ao
 from ashioto.clock import SystemClock
 from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.engines.embedded.runner import QueryRunner
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.base import Batch
 from ashioto.log.embedded import EmbeddedLog
-from ashioto.period import Period
 from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schema.arrow import from_numpy, key_column, storage_schema
 
 if TYPE_CHECKING:
     from ashioto.log.base import Log
-    from ashioto.logical.nodes import Query
 
-FRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
 ROWS = 100_000
 RATE = 5
 """Ticks a millisecond of event time, over all symbols: so 20 M ticks are 67 minutes of market."""
 START = int(datetime(2024, 3, 4, tzinfo=UTC).timestamp()) * 1000
 
 
-class Rate(ao.Stream):
-    symbol: ao.Field[str] = ao.key()
-    at: ao.Field[datetime] = ao.timestamp()
-    price: ao.Field[Decimal] = ao.decimal(18, 2)
-    size: ao.Field[Decimal] = ao.decimal(18, 0)
-
-
-class Hours(ao.Table):
-    symbol: ao.Field[str] = ao.key()
-    open: ao.Field[datetime] = ao.key()
-    close: ao.Field[datetime] = ao.field()
-    market_date: ao.Field[date] = ao.field()
-
-
-def declared() -> tuple[ao.Context, Query]:
-    context = ao.Context("bench")
-    query = (
-        context.events(Rate)
-        .time_frame(
-            Hours,
-            (Rate.symbol == Hours.symbol) & (Hours.open <= Rate.at) & (Rate.at < Hours.close),
-            day_key=Hours.market_date,
-        )
-        .tumbling(Rate.at, *map(Period.parse, FRAMES), ensure_continuous=True, grace=timedelta(seconds=1))
-        .select(**ao.ohlcv(Rate.price, Rate.size))
-        .to_query()
-    )
-    return context, query.plan
-
-
 def prepare(log: Log, symbols: int) -> None:
     """Make the topics and a schedule that is open for 24 hours a day."""
-    context, query = declared()
+    context, query = declared(grace=timedelta(seconds=1))
     ensure_topics(log, [context])
     sessions = calendar_sessions("24x7", date(2024, 3, 1), date(2024, 3, 31))
     names = [name for name in symbol_names(symbols) for _ in range(len(sessions))]
@@ -103,10 +70,6 @@ def prepare(log: Log, symbols: int) -> None:
             )
         ]
     )
-
-
-def symbol_names(symbols: int) -> list[str]:
-    return [f"SYM{n:04}" for n in range(symbols)]
 
 
 def tick_batch(first: int, symbols: int, schema: pa.Schema) -> Batch:
@@ -137,7 +100,7 @@ def send(path: Path, batches: list[Batch]) -> float:
 def engine(path: Path, ticks: int) -> None:
     """Run the engine and the heartbeats until so many ticks are in durable bars; print the wall time of that."""
     with EmbeddedLog(path) as log:
-        query = declared()[1]
+        query = declared(grace=timedelta(seconds=1))[1]
         runner = QueryRunner(log, query, clock=SystemClock())
         before = runner.progress[0].source_offset
         beat = InProcessHeartbeat(log, query, start_ms=START - 1)
@@ -163,7 +126,7 @@ def answer(process: subprocess.Popen[str]) -> str:
 
 
 def measure(folder: Path, ticks: int, symbols: int) -> None:
-    schema = storage_schema(declared()[1].entity)
+    schema = storage_schema(declared(grace=timedelta(seconds=1))[1].entity)
     batches = [tick_batch(first, symbols, schema) for first in range(0, ticks, ROWS)]
     alone, path = folder / "alone.db", folder / "log.db"
     for file in (alone, path):
@@ -180,8 +143,8 @@ def measure(folder: Path, ticks: int, symbols: int) -> None:
     process.wait()
     took = done["at"] - begun
     print(
-        f"ticks to durable bars of {' '.join(FRAMES)}: {ticks / took / 1e6:.2f} M ticks/s "
-        f"({ticks:,} ticks of {symbols} symbols, {done['bars']:,} bar updates, {took:.1f} s; {appended / took:.0%} of appending alone)"
+        f"ticks to durable bars of {' '.join(FRAMES)}: {ticks / took / 1e6:.2f} M ticks/s ({ticks:,} ticks of "
+        f"{symbols} symbols, {done['bars']:,} bar updates, {took:.1f} s; {appended / took:.0%} of appending alone)"
     )
 
     crash = folder / "crash.db"
@@ -199,8 +162,9 @@ def measure(folder: Path, ticks: int, symbols: int) -> None:
     done = json.loads(answer(process))
     process.wait()
     behind = len(half) * ROWS - done["from"]
+    caught_up = done["at"] - begun
     print(
-        f"killed and started again: caught up after {done['at'] - begun:.2f} s, Python's start included ({behind:,} ticks behind)"
+        f"killed and started again: caught up after {caught_up:.2f} s, Python's start included; was {behind:,} behind"
     )
 
 

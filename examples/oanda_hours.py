@@ -2,8 +2,8 @@
 
     python examples/oanda_hours.py TICKS.parquet BARS.parquet [bid|ask]
 
-The ticks need the columns ts, bid and ask. `rc bars build` opens a bar at its first tick; any other convention is a matter
-of `select`: here the open is the previous close, and high and low reach to it.
+The ticks need the columns ts, bid and ask. `rc bars build` opens a bar at its first tick; any other convention is a
+matter of `select`: here the open is the previous close, and high and low reach to it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support_sessions import ALIGNS, DATED, INTRADAY, SESSIONS, Case, cases
 
 from ashioto.period import DAY_MS, Period
 from ashioto.schedule.buckets import (
@@ -20,7 +21,6 @@ from ashioto.schedule.buckets import (
     openings_between,
 )
 from ashioto.schedule.segments import Segments, segments
-from support_sessions import ALIGNS, DATED, INTRADAY, SESSIONS, Case, cases
 
 if TYPE_CHECKING:
     from ashioto.schedule.buckets import Align

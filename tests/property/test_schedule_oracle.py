@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import given, settings
+from tests.support_sessions import INTRADAY, Case, cases, number
+from tests.support_shared import oracle
 
 from ashioto.period import DAY_MS
 from ashioto.schedule.buckets import bucket_end, bucket_start, closings_between, frame_buckets, openings_between
 from ashioto.schedule.segments import segments
-from support_sessions import INTRADAY, Case, cases, number
-from support_shared import oracle
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support_oracle import HOURS, START, batch_of, cases, expected, got, query
+from tests.support_shared import oracle
 
 from ashioto import keys, naming
 from ashioto.clock import ManualClock
@@ -19,10 +21,10 @@ from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.schema.arrow import from_numpy, key_column, storage_schema
 from ashioto.testing.memory_log import MemoryLog
-from property.test_core_oracle import HOURS, START, batch_of, cases, expected, got, query
-from support_shared import oracle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
     from ashioto.logical.nodes import Query
@@ -69,9 +71,34 @@ def view(log: MemoryLog, period: str) -> list[dict[str, Any]]:
     return got(pa.Table.from_batches([page.data]))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+def play(runner: QueryRunner, action: str, again: Callable[[], QueryRunner]) -> QueryRunner:
+    """Let the engine work, stop cleanly, or die; returns the one that goes on."""
+    match action:
+        case "poll":
+            runner.poll()
+        case "drain":
+            runner.drain()
+        case "flush":
+            runner.poll()
+            runner.flush()
+        case "restart":
+            runner.drain()
+            return again()
+        case "crash":
+            runner.poll()
+            return again()
+    return runner
+
+
+ACTIONS = ["poll", "drain", "flush", "restart", "crash", "nothing"]
+LOOSE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=LOOSE)
 @given(case=cases(), data=st.data())
-def test_stream_equals_the_reference(case: dict[str, Any], data: st.DataObject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stream_equals_the_reference(
+    case: dict[str, Any], data: st.DataObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(residency, "_SLACK", data.draw(st.sampled_from([-1000, 1, 4096])))
     ref = oracle()
     if not case["frames"][0].endswith(("s", "m", "h")):
@@ -83,7 +110,7 @@ def test_stream_equals_the_reference(case: dict[str, Any], data: st.DataObject, 
     log, clock = prepare_log(plan, case["hours"]), ManualClock(START)
     runner = QueryRunner(log, plan, clock=clock)
     beat = InProcessHeartbeat(log, plan, start_ms=START - 86_400_000)
-    times = sorted(data.draw(st.lists(st.integers(START - 7_200_000, case["now"]), max_size=4))) + [case["now"]]
+    times = [*sorted(data.draw(st.lists(st.integers(START - 7_200_000, case["now"]), max_size=4))), case["now"]]
     position = 0
     for now in times:
         more = data.draw(st.integers(0, len(ticks)))
@@ -91,22 +118,7 @@ def test_stream_equals_the_reference(case: dict[str, Any], data: st.DataObject, 
         position += more
         if case["continuous"]:
             beat.send(now)
-        match data.draw(st.sampled_from(["poll", "drain", "flush", "restart", "crash", "nothing"])):
-            case "poll":
-                runner.poll()
-            case "drain":
-                runner.drain()
-            case "flush":
-                runner.poll()
-                runner.flush()
-            case "restart":
-                runner.drain()
-                runner = QueryRunner(log, plan, clock=clock)
-            case "crash":
-                runner.poll()
-                runner = QueryRunner(log, plan, clock=clock)
-            case _:
-                pass
+        runner = play(runner, data.draw(st.sampled_from(ACTIONS)), lambda: QueryRunner(log, plan, clock=clock))
     send(log, case["ticks"][position:])
     runner.drain()
     runner.drain()
@@ -116,5 +128,7 @@ def test_stream_equals_the_reference(case: dict[str, Any], data: st.DataObject, 
         return
     frontier = runner.progress[0].now_ms
     for period in plan.frames:
-        rows = [{k: v for k, v in r.items() if k != "period"} for r in expected(ref, case | {"now": frontier}, period.kind)]
+        rows = [
+            {k: v for k, v in r.items() if k != "period"} for r in expected(ref, case | {"now": frontier}, period.kind)
+        ]
         assert view(log, period.kind) == rows, period

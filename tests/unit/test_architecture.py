@@ -80,7 +80,9 @@ def imports(path: Path) -> list[tuple[str, bool, bool]]:
 
 
 def layer(module: str) -> int:
-    return LAYERS.index(module.split(".")[1])
+    """Number of a module's layer; what is imported from the facade counts as the top."""
+    name = module.split(".")[1]
+    return LAYERS.index(name) if name in LAYERS else len(LAYERS) - 1
 
 
 def below(module: str, homes: set[str]) -> bool:

@@ -53,8 +53,8 @@ def build(
 ) -> None:
     """Build bars from files of ticks, without a project.
 
-    A bar has the key columns, then period, bucket_start, bucket_end, market_date, open, high, low, close, volume, ticks,
-    final, synthetic, first_at, last_at.
+    Bars have the key columns, then period, bucket_start, bucket_end, market_date, open, high, low, close, volume,
+    ticks, final, synthetic, first_at and last_at; the shortest period comes first, then they go by key and time.
     """
     from ashioto.cli.bars_build_report import tell
     from ashioto.cli.project import moment

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 MARKETS: Final[dict[Key, str]] = {("FX", "EURUSD"): "fx", ("TSE", "7203"): "XTKS", ("COIN", "BTCUSD"): "24x7"}
-PRICES: Final = {("FX", "EURUSD"): 1.0832, ("TSE", "7203"): 2754.0, ("COIN", "BTCUSD"): 86_120.0}
+PRICES: Final[dict[tuple[str, ...], float]] = {
+    ("FX", "EURUSD"): 1.0832,
+    ("TSE", "7203"): 2754.0,
+    ("COIN", "BTCUSD"): 86_120.0,
+}
 FIRST, LAST = date(2025, 3, 6), date(2025, 3, 14)
 BEGIN: Final = datetime(2025, 3, 6, 12, tzinfo=UTC)
 """Thursday noon; New York's clocks go forward in the weekend that follows."""
@@ -143,7 +147,7 @@ def run(log: EmbeddedLog, out: Path) -> None:
     """Play the demo on a log, print what it shows and draw it into a folder."""
     print(
         "Three markets, four days: EURUSD with its weekend, 7203 in Tokyo with a lunch break, BTCUSD without a pause."
-    )  # noqa: T201  # it talks
+    )
     demo = Demo(log)
     with progress_bar("ticks → log → engine → bars", _ms(END) - _ms(BEGIN)) as advance:
         demo.play(ARRIVAL, lambda now: advance(now - _ms(BEGIN)))
@@ -154,8 +158,8 @@ def run(log: EmbeddedLog, out: Path) -> None:
         demo.play(END, lambda now: advance(now - _ms(BEGIN)))
     status = demo.server.status
     print(
-        f"{status.ticks:,} ticks went in, {status.bars:,} bar updates came out; {status.markers:,} heartbeats were sent.\n"
-    )  # noqa: T201
+        f"{status.ticks:,} ticks went in, {status.bars:,} bar updates came out, {status.markers:,} heartbeats beat.\n"
+    )
     _show_bars(log, late, before, after)
     draw(log, out)
 
@@ -165,8 +169,8 @@ def _show_bars(log: EmbeddedLog, late: int, before: pa.Table, after: pa.Table) -
     weekend = (datetime(2025, 3, 7, 21, 50, tzinfo=UTC), datetime(2025, 3, 9, 21, 10, tzinfo=UTC))
     print_bars(f"{' '.join(EURUSD)} 5m around the weekend", five_minutes(log, EURUSD, *weekend))
     tell(
-        "EURUSD stops at 17:00 in New York on Friday (22:00 UTC) and goes on at 17:00 on Sunday: 21:00 UTC, since the clocks\n"
-        "went forward in between. No bars were made for the weekend; the schedule says there is none."
+        "EURUSD stops at 17:00 in New York on Friday (22:00 UTC) and goes on at 17:00 on Sunday: 21:00 UTC, since the\n"
+        "clocks went forward in between. No bars were made for the weekend; the schedule says there is none."
     )
     lunch = (datetime(2025, 3, 10, 2, 20, tzinfo=UTC), datetime(2025, 3, 10, 3, 40, tzinfo=UTC))
     print_bars(f"{' '.join(TOYOTA)} 5m around the lunch break", five_minutes(log, TOYOTA, *lunch))
@@ -178,8 +182,8 @@ def _show_bars(log: EmbeddedLog, late: int, before: pa.Table, after: pa.Table) -
     )
     print_bars(f"{' '.join(TOYOTA)} 5m after the late ticks", after)
     tell(
-        "The final bar of 01:15 was revised, and with it every synthetic bar that carries its close. The order in which ticks\n"
-        "arrive never changes what a bar ends up as."
+        "The final bar of 01:15 was revised, and with it every synthetic bar that carries its close. The order in\n"
+        "which ticks arrive never changes what a bar ends up as."
     )
     newest = TimeBucket.set(rate_bars.bar(Period.minutes(5)), Period.minutes(5), log=log)
     print_bars(f"{' '.join(BTCUSD)} 5m, the newest", newest.latest(*BTCUSD, count=4))
@@ -244,8 +248,8 @@ def main() -> None:
     with EmbeddedLog(out / "log.db") as log:
         run(log, out)
     took = clock.monotonic() - started
-    print(f"Pictures: {out}/demo.png, {out}/weekend.html. The log: {out}/log.db. It took {took:.0f} s.")  # noqa: T201
-    print(NEXT)  # noqa: T201
+    print(f"Pictures: {out}/demo.png, {out}/weekend.html. The log: {out}/log.db. It took {took:.0f} s.")
+    print(NEXT)
 
 
 if __name__ == "__main__":

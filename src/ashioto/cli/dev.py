@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS: Final = 0.005
 REPORT_SECONDS: Final = 1.0
+CATCH_UP_MS: Final = 86_400_000
+"""How far back heartbeats are sent that were due while nothing ran."""
 
 
 @dataclass(slots=True)
@@ -97,6 +99,8 @@ class DevServer:
             for runner in self._engine.runners
             if runner.query.continuous
         ]
+        for _, beat in self._beats:
+            beat.resume(earliest_ms=start - CATCH_UP_MS)
 
     _clock: Clock = field(init=False, repr=False)
     created: list[str] = field(init=False)

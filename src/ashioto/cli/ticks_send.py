@@ -85,9 +85,9 @@ def _tell(topic: str, report: SendReport, read: FileTicks, *, as_json: bool) -> 
             err=True,
         )
     rejected = read.rejected.total()
-    row = {"topic": topic, "ticks": report.ticks, "too_old": report.too_old, "rejected": rejected}
+    said = {"topic": topic, "ticks": report.ticks, "too_old": report.too_old, "rejected": rejected}
     left_out = f", left {rejected:,} bad rows out" if rejected else ""
-    typer.echo(json_line(row) if as_json else f"sent {report.ticks:,} ticks to {topic}{left_out}")
+    typer.echo(json_line(said) if as_json else f"sent {report.ticks:,} ticks to {topic}{left_out}")
 
 
 class FileTicks:

@@ -1,0 +1,1 @@
+"""The user's own files: Parquet and CSV, read part by part, bad rows set aside."""

@@ -1,7 +1,7 @@
 """Turns prices and sizes into scaled integers.
 
-A double stands for the decimal it is written as: 1.38727 at the scale 5 is 138727, though the double lies beside it. What has
-more digits than the scale is rounded to the nearest, ties to even, and counted.
+A double stands for the decimal it is written as: 1.38727 at the scale 5 is 138727, though the double lies beside it.
+What has more digits than the scale is rounded to the nearest, ties to even, and counted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from ashioto.schema.arrow import from_numpy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy.typing as npt
-
     from ashioto.files.parsed import Floats, Ints, Mask
 
 PRECISION: Final = 18
@@ -35,7 +33,6 @@ _SANE: Final = 1e12
 """Larger numbers are taken for mistakes, such as 1e30 for a missing price, where digits are looked for."""
 _NOISE: Final = 1e-9
 _ULPS: Final = 8 * np.finfo(np.float64).eps
-_SINGLE_ULPS: Final = 4 * float(np.finfo(np.float32).eps)
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _NO_NUMBER: Final = r"^\s*[+-]?(?i:nan|inf|infinity)\s*$"
 _MANY: Final = Context(prec=120)
@@ -70,8 +67,7 @@ def scaled(values: pa.Array, scale: int, *, precision: int = PRECISION) -> Parse
     if is_text(values.type):
         found = _of_text(values, scale)
     elif pa.types.is_floating(values.type):
-        single = not pa.types.is_float64(values.type)
-        found = _of_floats(numbers_of(values)[0], scale, single=single)
+        found = _of_floats(numbers_of(values)[0], scale)
     else:
         found = _of_exact(values, scale)
     whole = found.whole
@@ -96,8 +92,8 @@ def numbers_of(values: pa.Array) -> tuple[Floats, Mask]:
 def scale_of(parts: Iterable[pa.Array]) -> int:
     """Return how many digits after the point numbers have.
 
-    Decimals say it by their type, integers have none, and text is taken at its word. Doubles have as few digits as they can; so
-    have decimals and text of more than `WIDEST` digits.
+    Decimals say it by their type, integers have none, and text is taken at its word. Doubles have as few digits as they
+    can; so have decimals and text of more than `WIDEST` digits.
 
     >>> scale_of([pa.array([1.5, 1.25]), pa.array(["1.000"])])
     3
@@ -127,17 +123,21 @@ def _fewest(numbers: Floats, *, single: bool) -> int:
     single = single or bool((numbers.astype(np.float32) == numbers).all())
     most = PRECISION - int(np.ceil(np.log10(max(float(np.abs(numbers).max()), 1.0) + 1.0)))
     for scale in range(min(WIDEST, most)):
-        exact = numbers * 10.0**scale
-        numbers = numbers[_off(exact, np.rint(exact), single=single)]
+        numbers = numbers[~_is_single(numbers, scale) if single else _off(numbers * 10.0**scale)]
         if not numbers.shape[0]:
             return scale
     return min(WIDEST, most)
 
 
-def _off(exact: Floats, whole: Floats, *, single: bool) -> Mask:
-    """Return where a number lies further from the grid than its own imprecision."""
-    ulps = _SINGLE_ULPS if single else _ULPS
-    return np.asarray(np.abs(exact - whole) > _NOISE + ulps * np.abs(exact))
+def _off(exact: Floats) -> Mask:
+    """Return where scaled doubles lie further from an integer than their own imprecision."""
+    return np.asarray(np.abs(exact - np.rint(exact)) > _NOISE + _ULPS * np.abs(exact))
+
+
+def _is_single(numbers: Floats, scale: int) -> Mask:
+    """Return which numbers are decimals of a scale in single precision."""
+    written = np.rint(numbers * 10.0**scale) / 10.0**scale
+    return np.asarray(written.astype(np.float32) == numbers)
 
 
 class _Scaled:
@@ -155,8 +155,8 @@ class _Scaled:
             whole[at : at + mask.shape[0]] |= mask
 
 
-def _of_floats(numbers: Floats, scale: int, *, single: bool, texts: pa.Array | None = None) -> _Scaled:
-    """Scale doubles, block by block so that what is in between stays in the cache; `texts` are what they were read from."""
+def _of_floats(numbers: Floats, scale: int, *, texts: pa.Array | None = None) -> _Scaled:
+    """Scale doubles, block by block so that what is in between stays in the cache; `texts` is where they come from."""
     found, factor = _Scaled(numbers.shape[0]), 10.0**scale
     exact, whole = np.empty(_BLOCK), np.empty(_BLOCK)
     for at in range(0, numbers.shape[0], _BLOCK):
@@ -168,28 +168,37 @@ def _of_floats(numbers: Floats, scale: int, *, single: bool, texts: pa.Array | N
             np.subtract(a, b, out=a)
             if max(a.max(), -a.min()) <= _NOISE and max(b.max(), -b.min()) < _SAFE:  # false where one is NaN
                 found.whole[at : at + block.shape[0]] = b
-                continue
-        large = _odd_block(found, at, block, factor, single=single)
-        for row in (at + large).tolist():
-            value = np.float32(numbers[row]) if single else numbers[row]
-            _write_exactly(found, row, str(value) if texts is None else texts[row].as_py(), scale)
+            else:
+                _odd_block(found, at, block, scale, texts)
     return found
 
 
-def _odd_block(found: _Scaled, at: int, block: Floats, factor: float, *, single: bool) -> Ints:
-    """Scale a block that is not all plain; returns the rows too large to be sure of every digit."""
+def _odd_block(found: _Scaled, at: int, block: Floats, scale: int, texts: pa.Array | None) -> None:
+    """Scale a block in which some numbers are not plain."""
     finite = np.isfinite(block)
-    exact = np.where(finite, block, 0.0) * np.float64(factor)
+    with np.errstate(over="ignore"):
+        exact = np.where(finite, block, 0.0) * 10.0**scale
     large = np.abs(exact) >= _SAFE
-    whole = np.where(large, 0.0, np.rint(exact))
-    off = np.flatnonzero(_off(exact, whole, single=single) & ~large)
-    if not single and off.shape[0]:
-        small = block[off].astype(np.float32)
-        off = off[(small != block[off]) | _off(exact[off], whole[off], single=True)]
+    exact[large] = 0.0
+    whole = found.whole[at : at + block.shape[0]]
+    whole[:] = np.rint(exact)
+    found.rounded += _write_singles(whole, block, np.flatnonzero(_off(exact)), scale)
     found.refuse("is NaN or infinite", at, ~finite)
-    found.rounded += off.shape[0]
-    found.whole[at : at + block.shape[0]] = whole
-    return np.flatnonzero(large)
+    for row in np.flatnonzero(large).tolist():
+        number = np.float32(block[row]) if np.float32(block[row]) == block[row] else block[row]
+        _write_exactly(found, at + row, str(number) if texts is None else texts[at + row].as_py(), scale)
+
+
+def _write_singles(whole: Ints, block: Floats, rows: Ints, scale: int) -> int:
+    """Scale numbers of single precision by the fewest digits that say them; returns how many need more than are kept."""
+    for digits in range(scale + 1):
+        if not rows.shape[0]:
+            break
+        fits = _is_single(block[rows], digits)
+        written = rows[fits]
+        whole[written] = np.rint(block[written] * 10.0**digits).astype(np.int64) * 10 ** (scale - digits)
+        rows = rows[~fits]
+    return rows.shape[0]
 
 
 def _write_exactly(found: _Scaled, row: int, text: str, scale: int) -> None:
@@ -262,7 +271,7 @@ def _too_large(scale: int) -> str:
 
 def _of_text(values: pa.Array, scale: int) -> _Scaled:
     numbers, bad = numbers_of(values)
-    found = _of_floats(numbers, scale, single=False, texts=values)
+    found = _of_floats(numbers, scale, texts=values)
     found.refuse("is no number", 0, bad)
     return found
 

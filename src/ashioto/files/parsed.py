@@ -119,9 +119,9 @@ def _read(
 
 
 def matching(texts: pa.Array, pattern: str) -> Mask:
-    """Return the rows whose text has a form; nulls have none.
+    r"""Return the rows whose text has a form; nulls have none.
 
-    >>> matching(pa.array(["1", "x", None]), r"^\\d+$").tolist()
+    >>> matching(pa.array(["1", "x", None]), r"^\d+$").tolist()
     [True, False, False]
     """
     found = pc.match_substring_regex(texts, pattern)

@@ -1,4 +1,4 @@
-"""Turns times into UTC milliseconds; what is finer is cut off, so that order within a millisecond is that of the rows."""
+"""Turns times into UTC milliseconds; what is finer is cut off, and order within a millisecond is that of the rows."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TimeReader:
     """Reads the times of one column, part after part.
 
     Args:
-        unit: What whole numbers count since 1970; None tells it by the size of the first, for all that follow.
+        unit: What numbers count since 1970; None tells it by the size of the first but 0, for all that follow.
         zone: Where times without a zone are local.
 
     Raises:
@@ -133,12 +133,15 @@ class TimeReader:
     def _unit_of(self, numbers: Ints | Floats, null: Mask | None) -> TimeUnit:
         if self.unit is not None:
             return self.unit
-        given = np.isfinite(numbers) if null is None else np.isfinite(numbers) & ~null
+        given = np.isfinite(numbers) & (numbers != 0)
+        if null is not None:
+            given &= ~null
         if not given.any():
             return "ms"
         size = abs(float(numbers[int(given.argmax())]))
-        self.unit = next((unit for bound, unit in _UNIT_BELOW if size < bound), "ns")
-        return self.unit
+        unit: TimeUnit = next((unit for bound, unit in _UNIT_BELOW if size < bound), "ns")
+        self.unit = unit
+        return unit
 
     def _of_text(self, values: pa.Array, null: Mask | None) -> Parsed:
         if null is None and (quick := self._quickly(values)) is not None:
@@ -177,7 +180,10 @@ class TimeReader:
         if form in {_WHOLE, _BROKEN}:
             at, off = self._of_numbers(pa.array(found), None)
             return _finish(at, None, ("is no time", off))
-        at, *bad = (found,) if form == _ZONED else self._to_utc(found)
+        at = found.astype(np.int64, copy=False)
+        if form == _ZONED:
+            return _finish(at, None)
+        at, *bad = self._to_utc(at)
         return _finish(at, None, *bad)
 
     def _to_utc(self, local: Ints) -> tuple[Ints, *tuple[tuple[str, Mask | None], ...]]:

@@ -13,6 +13,7 @@ from ashioto.engines.embedded.topics import HB_STATE, HB_STATE_SCHEMA, marker_sc
 from ashioto.heartbeat.planner import plan_markers
 from ashioto.log.base import Batch
 from ashioto.log.partition import partition_of
+from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,17 @@ class InProcessHeartbeat:
     def restart_at(self, start_ms: int) -> None:
         """Go on from another moment under a new epoch, as after the clock was set for a replay."""
         self._sent, self._epoch = start_ms, self._epoch + 1
+
+    def resume(self, *, earliest_ms: int) -> None:
+        """Go on from the last heartbeat that was recorded, so that what ended while nothing ran is closed.
+
+        Args:
+            earliest_ms: Markers due before this are left out.
+        """
+        page = self._log.view(HB_STATE, start=self._key, stop=self._key + b"\x00")
+        if page.keys:
+            last = int(int64_view(page.data.column("last_hb_at_utc"))[0])
+            self._sent = min(self._sent, max(last, earliest_ms))
 
     def know(self, found: Iterable[Key]) -> None:
         """Add keys that the schedule does not name itself, because it is open for all of them."""

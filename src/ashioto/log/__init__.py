@@ -1,0 +1,1 @@
+"""The log: where records live; one protocol, several implementations."""

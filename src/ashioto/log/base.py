@@ -5,13 +5,16 @@ Six methods, and one contract suite that every implementation passes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -177,5 +180,5 @@ class Log(Protocol):
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
         reverse: bool = False,
     ) -> ViewPage:  # fmt: skip
-        """Return the newest record of each key in `[start, stop)` of a compact topic, in key order, by the key index."""
+        """Return the newest record of each key in `[start, stop)` of a compact topic, in key order, by its index."""
         ...

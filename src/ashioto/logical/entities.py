@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ashioto.errors import DefinitionError
-from ashioto.logical.nodes import INT64, TIMESTAMP
+from ashioto.logical.nodes import INT64, TEXT, TIMESTAMP
 from ashioto.logical.types import MAX_PRECISION
 
 if TYPE_CHECKING:
     from ashioto.logical.nodes import Column, Entity
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_KEYS: Final = (TEXT, INT64, TIMESTAMP)
 _CLASS: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 
 
@@ -66,6 +67,12 @@ def _check_column(entity: Entity, column: Column) -> None:
             column=column.name,
         )
     wanted = {"timestamp": TIMESTAMP, "sequence": INT64}.get(column.role)
+    if column.role == "key" and kind not in _KEYS:
+        raise DefinitionError(
+            f"{where} is {kind}, which cannot be a key",
+            hint="keys are text, whole numbers or times",
+            column=column.name,
+        )
     if wanted is not None and kind != wanted:
         raise DefinitionError(f"{where} is {kind}, a {column.role} is {wanted}", hint=f"make it {wanted}")
 

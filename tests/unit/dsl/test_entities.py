@@ -188,9 +188,17 @@ def test_a_subclass_keeps_the_columns_of_its_base() -> None:
 
 def test_a_column_may_be_called_like_its_type() -> None:
     class Holiday(ao.Table):
-        date: Field[date] = ao.key()
+        name: Field[str] = ao.key()
+        date: Field[date] = ao.field()
 
-    assert Holiday.__entity__.columns == (Column(name="date", type=DATE, role="key"),)
+    assert Holiday.__entity__.columns[1] == Column(name="date", type=DATE)
+
+
+@pytest.mark.parametrize("kind", [date, float, bool])
+def test_a_key_is_text_a_whole_number_or_a_time(kind: type) -> None:
+    namespace = {"__annotations__": {"held": f"Field[{kind.__name__}]"}, "held": ao.key(), "__module__": __name__}
+    with pytest.raises(DefinitionError, match="cannot be a key"):
+        type("Odd", (ao.Table,), namespace)
 
 
 def test_a_column_may_have_any_ordinary_name() -> None:

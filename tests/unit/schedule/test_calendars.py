@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support_sessions import EPOCH, number
 
 from ashioto.errors import ScheduleError
 from ashioto.period import DAY_MS
 from ashioto.schedule.calendars import calendar_sessions, known_calendars, widest
-from support_sessions import EPOCH, number
 
 if TYPE_CHECKING:
     from ashioto.schedule.sessions import Sessions
@@ -214,7 +214,7 @@ def test_the_widest_schedule_goes_as_far_as_needed(name: str, first: date, last:
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["24x7", "fx", "XNYS", "XTKS"]),
-    st.dates(date(1998, 1, 1), date(2048, 1, 1)),
+    st.dates(date(1998, 1, 1), date(2047, 6, 1)),
     st.integers(0, 900),
 )
 def test_a_range_has_the_sessions_of_its_market_dates(name: str, first: date, length: int) -> None:

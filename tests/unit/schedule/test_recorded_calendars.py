@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support_shared import shared
 
 from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schedule.sessions import Sessions
-from support_shared import shared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support_sessions import EPOCH, SESSIONS
 
 from ashioto.errors import ScheduleError
 from ashioto.schedule.sessions import Schedule, Session, Sessions, day_text, time_text
-from support_sessions import EPOCH, SESSIONS
 
 COUNTS = settings(max_examples=100, deadline=None)
 DAY = date(2024, 3, 11)

@@ -6,7 +6,6 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Final
 
-
 from ashioto.engines.embedded.core import BarCore
 from ashioto.engines.embedded.fold import FoldCounts, Folder, SumOverflow, TickColumns
 from ashioto.engines.embedded.plan import compile_query

@@ -1,7 +1,7 @@
 """Writes the fold kernel of a list of aggregates: one pass over the ticks that folds all of them.
 
-The source is kept in the user's cache folder, named by its own hash, because numba's disk cache needs a file: a kernel is
-compiled once a machine and loaded in milliseconds from then on.
+The source is kept in the user's cache folder, named by its own hash, because numba's disk cache needs a file: a kernel
+is compiled once a machine and loaded in milliseconds from then on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The bars of one query: a function of the set of ticks folded in and of the time, and nothing else.
 
-`fold` takes ticks in any order and any batches, `advance` says how late it is, `changed` gives every bar that is not as it
-was when it was last asked. Streaming and batch are the same three calls; they differ in how often they are made.
+`fold` takes ticks in any order and any batches, `advance` says how late it is, `changed` gives every bar that is not as
+it was when it was last asked. Streaming and batch are the same three calls; they differ in how often they are made.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 import numba as nb
 import numpy as np
-import pyarrow as pa
 
 from ashioto.bars.algebra import (
     CUT,
@@ -29,9 +28,8 @@ from ashioto.bars.algebra import (
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
-from ashioto.period import Period
 from ashioto.schedule.buckets import (
-    Buckets,
+    NO_BUCKETS,
     bucket_end,
     bucket_start,
     closings_between,
@@ -43,9 +41,13 @@ from ashioto.schedule.sessions import Sessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pyarrow as pa
+
     from ashioto.engines.embedded.fold import FoldCounts, TickColumns
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.sessions import SessionBook
+    from ashioto.period import Period
+    from ashioto.schedule.buckets import Buckets
 
 BEGINNING: Final = -(2**62)
 """A time before every session: nothing exists yet."""
@@ -53,7 +55,7 @@ _ROOM: Final = 2.0**62
 """What sums stay below for certain while nobody checks them one by one."""
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def coalesce(ranges: Ints) -> Ints:
     """Join overlapping (key, first, last) ranges that are sorted by key and first.
 
@@ -91,7 +93,7 @@ class BarCore:
         self._trimmed: dict[int, Sessions] = {}
         self.before_touch: Callable[[Period, Ints, Ints], None] = _all_in_memory
         self._moved: dict[Period, list[Ints]] = {f: [] for f in plan.query.frames}
-        self._labels: dict[tuple[int, Period], Ints] = {}
+        self._labels: dict[tuple[Sessions, Period], Ints] = {}
 
     def fold(self, ticks: TickColumns, *, cut: int = -1) -> FoldCounts:
         """Take ticks in.
@@ -229,8 +231,7 @@ class BarCore:
     def _buckets(self, period: Period, group: int, ranges: Ints) -> Buckets:
         """Return the buckets of a schedule that may stand in these ranges."""
         if group < 0:
-            nothing = np.zeros(0, dtype=np.int64)
-            return Buckets(start=nothing, end=nothing, exists_at=nothing, closes_at=nothing, day=nothing)
+            return NO_BUCKETS
         table = self.tables[period]
         sessions = self._trimmed.get(group, self.book.group_sessions()[group])
         first = int(max(ranges[:, 1].min(), table.ints[table.ends[ranges[:, 0], 0], START].min()))
@@ -240,19 +241,18 @@ class BarCore:
         align = self.plan.query.align
         if period.is_intraday:
             return frame_buckets(sessions, period, align, first, until if last == FOREVER else last + period.millis)
-        labels = self._session_labels(group, period, sessions)
-        begin = int(np.searchsorted(labels, first, "left"))
-        stop = int(np.searchsorted(labels, last, "right"))
-        lo = int(sessions.opens[begin]) if begin < len(sessions) else FOREVER - 1
-        hi = until if last == FOREVER else int(sessions.closes[stop - 1]) if stop else lo
-        return frame_buckets(sessions, period, align, lo, hi)
+        labels = self._session_labels(period, sessions)
+        inside = np.flatnonzero((labels >= first) & (labels <= last))
+        if not inside.shape[0]:
+            return NO_BUCKETS
+        hi = until if last == FOREVER else int(sessions.closes[inside].max())
+        return frame_buckets(sessions, period, align, int(sessions.opens[inside].min()), hi)
 
-    def _session_labels(self, group: int, period: Period, sessions: Sessions) -> Ints:
-        found = self._labels.get((id(sessions), period))
+    def _session_labels(self, period: Period, sessions: Sessions) -> Ints:
+        found = self._labels.get((sessions, period))
         if found is None:
-            align = self.plan.query.align
-            found = bucket_start(period, align, sessions.opens, sessions.opens, sessions.days)
-            self._labels[id(sessions), period] = found
+            found = bucket_start(period, self.plan.query.align, sessions.opens, sessions.opens, sessions.days)
+            self._labels[sessions, period] = found
         return found
 
     def _weigh(self, ints: Ints) -> None:
@@ -285,6 +285,7 @@ def roll_up_sources(frames: Sequence[Period]) -> dict[Period, Period]:
 
     Days, weeks and months do not nest in one another; they are made from the longest intraday frame.
 
+    >>> from ashioto.period import Period
     >>> minute, five, hour = Period.minutes(1), Period.minutes(5), Period.hours(1)
     >>> roll_up_sources([minute, five, hour])[hour] == five
     True

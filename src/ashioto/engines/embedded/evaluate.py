@@ -1,13 +1,13 @@
 """Evaluates expressions on columns: conditions and inputs on ticks, selected columns on partial bars.
 
-Decimals are scaled int64 all the way. Where a result leaves 64 bits the value is marked as overflown and not wrapped; the
-caller decides whether that rejects a tick or is an error.
+Decimals are scaled int64 all the way. Where a result leaves 64 bits the value is marked as overflown and not wrapped;
+the caller decides whether that rejects a tick or is an error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64] | Mask
+N = TypeVar("N", npt.NDArray[np.int64], npt.NDArray[np.float64])
 _LIMIT: Final = 2.0**63
 _COMPARE: Final = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
@@ -86,8 +87,6 @@ def evaluate(expr: Expr, leaf: Callable[[Expr], Value], rows: int) -> Value:
         return Value(type=BOOL, data=_logic(expr.op, args), null=null, overflow=overflow)
     if expr.op in {"greatest", "least", "coalesce"}:
         return _choose(expr.op, args)
-    if expr.op == "/":
-        return _divide(args[0], args[1], null, overflow)
     return _arithmetic(expr.op, args, null, overflow)
 
 
@@ -192,6 +191,8 @@ def _divide(left: Value, right: Value, null: Mask | None, overflow: Mask | None)
 
 
 def _arithmetic(op: str, args: list[Value], null: Mask | None, overflow: Mask | None) -> Value:
+    if op == "/":
+        return _divide(args[0], args[1], null, overflow)
     if op != "*":
         args = _aligned(args)
         for arg in args:
@@ -208,7 +209,7 @@ def _arithmetic(op: str, args: list[Value], null: Mask | None, overflow: Mask | 
     return Value(type=kind, data=result, null=null, overflow=either(overflow, _too_large(estimate)))
 
 
-def _apply(op: str, args: Sequence[Numbers]) -> Numbers:
+def _apply(op: str, args: Sequence[N]) -> N:
     if op == "neg":
         return -args[0]
     left, right = args

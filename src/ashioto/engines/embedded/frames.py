@@ -21,7 +21,7 @@ RESTORE: Final = -2
 FOREVER: Final = np.iinfo(np.int64).max
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def seek(ints: Ints, links: Ints, ends: Ints, key: int, start: int, hint: int) -> int:
     """Return the row of the key's last bar whose bucket starts at or before `start`, or -1.
 
@@ -44,7 +44,7 @@ def seek(ints: Ints, links: Ints, ends: Ints, key: int, start: int, hint: int) -
     return row
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def link(links: Ints, ends: Ints, key: int, row: int, before: int) -> None:
     """Put `row` into the chain of its key behind `before`; -1 means first."""
     after = links[before, 1] if before >= 0 else ends[key, 0]
@@ -59,7 +59,7 @@ def link(links: Ints, ends: Ints, key: int, row: int, before: int) -> None:
         ends[key, 1] = row
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def unlink(links: Ints, ends: Ints, key: int, row: int) -> None:
     """Take `row` out of the chain of its key."""
     before, after = links[row, 0], links[row, 1]
@@ -73,7 +73,7 @@ def unlink(links: Ints, ends: Ints, key: int, row: int) -> None:
         ends[key, 1] = before
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def merge(
     ops: Ints, ints: Ints, floats: Floats, links: Ints, ends: Ints, marks: Ints, free: Ints, used: int,
     other: Ints, other_f: Floats, cut: int,
@@ -130,7 +130,7 @@ def merge(
     return used
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def overflow(ops: Ints, ints: Ints, links: Ints, ends: Ints, other: Ints) -> int:
     """Return the aggregate whose sum merging would take out of 64 bits, or -1."""
     for a in range(ops.shape[0]):
@@ -150,7 +150,7 @@ def overflow(ops: Ints, ints: Ints, links: Ints, ends: Ints, other: Ints) -> int
     return -1
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def dirty_ranges(ints: Ints, links: Ints, marks: Ints, ripples: int, fills: int) -> Ints:
     """Return (key, first start, last start) of the buckets that touched bars change; clears the marks.
 
@@ -175,7 +175,7 @@ def dirty_ranges(ints: Ints, links: Ints, marks: Ints, ripples: int, fills: int)
     return found
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@nb.njit(cache=True, nogil=True)
 def lay_out(
     ranges: Ints, ints: Ints, links: Ints, ends: Ints, starts: Ints, exists: Ints, now: int, fills: int, out: Ints
 ) -> int:

@@ -9,6 +9,7 @@ from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.schedules import LogSchedules
 from ashioto.engines.embedded.sessions import SessionBook
 from ashioto.engines.embedded.stream import PartitionRunner
+from ashioto.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ class QueryRunner:
         self._schedules = LogSchedules(log, query)
         plan = compile_query(query)
         partitions = log.describe(naming.topic(query.context, query.entity.name)).spec.partitions
+        check_grouping(query, partitions)
         self._books = [SessionBook(query, self._schedules) for _ in range(partitions)]
         self._parts = [PartitionRunner(log, plan, book, number, env=env) for number, book in enumerate(self._books)]
         self._flushed_at = clock.monotonic()
@@ -94,6 +96,20 @@ class QueryRunner:
         return self.flush()
 
 
+def check_grouping(query: Query, partitions: int) -> None:
+    """Refuse bars whose ticks lie in several partitions.
+
+    Raises:
+        UnsupportedError: `group_by` is not the entity's keys, and there is more than one partition.
+    """
+    if partitions > 1 and query.group_by != query.entity.keys:
+        raise UnsupportedError(
+            f"{query.name} groups by {', '.join(query.group_by) or 'nothing'}, but {partitions} partitions hold the "
+            f"ticks of {query.entity.name}, spread by {', '.join(query.entity.keys)}",
+            hint="keep the stream in one partition, or make the grouping columns its keys",
+        )
+
+
 class EmbeddedEngine:
     """Runs several queries.
 
@@ -118,7 +134,8 @@ class EmbeddedEngine:
 
     def poll(self) -> bool:
         """Read and write what there is, of every query; returns whether there was anything."""
-        return any([runner.poll() for runner in self.runners])
+        busy = [runner.poll() for runner in self.runners]
+        return any(busy)
 
     def drain(self) -> None:
         """Read until there is nothing more, and write everything."""

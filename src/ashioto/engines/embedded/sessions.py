@@ -33,8 +33,8 @@ class SessionSource(Protocol):
 class SessionBook:
     """Numbers keys as they appear, and holds the sessions each of them follows.
 
-    Folding threads read `groups`, then `offsets`, then `sessions` without a lock; so they are replaced, never changed, in the
-    opposite order.
+    Folding threads read `groups`, then `offsets`, then `sessions` without a lock; so they are replaced, never changed,
+    in the opposite order.
 
     Args:
         query: The query whose base frame and alignment decide how sessions are cut.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -211,10 +212,10 @@ class PartitionRunner:
         return True
 
     def _stretches(self, low: int, high: int) -> list[tuple[int, int]]:
-        """Split a stretch of offsets where a restored bar ends, so that each bar includes a piece whole or not at all."""
+        """Split offsets where a restored bar ends, so that each bar includes a piece whole or not at all."""
         inner = sorted(c + 1 for c in self._residency.cuts if low < c + 1 < high)
         edges = [low, *inner, high]
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(pairwise(edges))
 
     def _fold(self, found: Slice, low: int, high: int) -> None:
         offset = found.base_offset

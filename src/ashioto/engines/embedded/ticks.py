@@ -52,7 +52,7 @@ def prepare(plan: CompiledQuery, book: SessionBook, batch: pa.RecordBatch, *, of
         batch: Rows in the storage schema of the query's entity.
         offsets: Source offset of the first row, if the rest follow one another; else that of every row.
     """
-    reasons = _bad_rows(plan, batch)
+    reasons = _bad_rows(batch)
     counted: Mask | None = None
     for condition in plan.query.where:
         value = evaluate(condition, _leaf(plan, batch), batch.num_rows)
@@ -141,7 +141,7 @@ def _note(reasons: dict[int, str], mask: Mask | None, reason: str) -> None:
             reasons.setdefault(row, reason)
 
 
-def _bad_rows(plan: CompiledQuery, batch: pa.RecordBatch) -> dict[int, str]:
+def _bad_rows(batch: pa.RecordBatch) -> dict[int, str]:
     """Find nulls in columns that must have a value."""
     reasons: dict[int, str] = {}
     for name in batch.schema.names:

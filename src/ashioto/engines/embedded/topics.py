@@ -94,9 +94,12 @@ def query_topics(plan: CompiledQuery, partitions: int) -> list[TopicSpec]:
     query = plan.query
     context, entity = query.context, query.entity.name
     ticks = TopicSpec(
-        name=naming.topic(context, entity), partitions=partitions, cleanup="delete", schema=storage_schema(query.entity),
+        name=naming.topic(context, entity),
+        partitions=partitions,
+        cleanup="delete",
+        schema=storage_schema(query.entity),
         retention_ms=None,
-    )  # fmt: skip
+    )
     bars = [
         TopicSpec(
             name=naming.bars_topic(context, entity, period), partitions=partitions, cleanup="compact",
