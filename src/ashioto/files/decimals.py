@@ -190,7 +190,7 @@ def _odd_block(found: _Scaled, at: int, block: Floats, scale: int, texts: pa.Arr
 
 
 def _write_singles(whole: Ints, block: Floats, rows: Ints, scale: int) -> int:
-    """Scale numbers of single precision by the fewest digits that say them; returns how many need more than are kept."""
+    """Scale numbers of single precision by the fewest digits that say them; returns how many have more than fit."""
     for digits in range(scale + 1):
         if not rows.shape[0]:
             break
@@ -198,7 +198,7 @@ def _write_singles(whole: Ints, block: Floats, rows: Ints, scale: int) -> int:
         written = rows[fits]
         whole[written] = np.rint(block[written] * 10.0**digits).astype(np.int64) * 10 ** (scale - digits)
         rows = rows[~fits]
-    return rows.shape[0]
+    return int(rows.shape[0])
 
 
 def _write_exactly(found: _Scaled, row: int, text: str, scale: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow as pa
@@ -69,6 +70,9 @@ class TableWriter:
             if kind is None:
                 self._finish()
         finally:
+            if self._parquet is not None and self._parquet.is_open:
+                with suppress(OSError, pa.ArrowException):
+                    self._parquet.close()
             if self._path is not None:
                 self._stream.close()
                 self._partial.unlink(missing_ok=True)

@@ -82,6 +82,29 @@ def test_new_ticks_are_not_warned_of(run: Callable[..., Result], target: EntityS
     assert len(sent(target)) == 5
 
 
+def test_bad_rows_are_left_out_and_named(run: Callable[..., Result], target: EntitySet[Any], folder: Path) -> None:
+    (folder / "odd.csv").write_text(
+        "ts,bid\n2025-01-06T09:00Z,1.5\n2025-01-06T09:00Z,abc\n2025-01-06T09:00Z,1,2\nx,1\n2025-01-06T09:00Z,1.123456\n",
+        encoding="utf-8",
+    )
+    result = run("ticks", "send", "odd.csv", *MAPPING)
+    assert "warning: 1 rows left out: bid is no number, first 'abc' in row 2 of odd.csv" in result.stderr
+    assert "the line has too many cells" in result.stderr
+    assert "1 values of bid have more digits than the stream keeps" in result.stderr
+    assert "sent 2 ticks to trading.rate, left 3 bad rows out" in result.stdout
+    assert len(sent(target)) == 2
+    assert json.loads(run("ticks", "send", "odd.csv", *MAPPING, "--json").stdout)["rejected"] == 3
+
+
+def test_a_file_without_a_usable_row_is_an_error(
+    run: Callable[..., Result], target: EntitySet[Any], folder: Path
+) -> None:
+    (folder / "bad.csv").write_text("ts,bid\n2025-01-06T09:00Z,abc\n", encoding="utf-8")
+    said = run("ticks", "send", "bad.csv", *MAPPING, code=1).stderr
+    assert "no row can be used; bid is no number in 1, e.g. 'abc' in row 1 of bad.csv" in said
+    assert sent(target) == []
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [

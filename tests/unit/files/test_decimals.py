@@ -67,7 +67,9 @@ def test_what_has_more_digits_is_rounded_to_even_and_counted(numbers: list[Decim
     assert scaled(exact, scale).rounded == len(longer)
 
 
-@pytest.mark.parametrize("kind", [pa.int8(), pa.int32(), pa.int64(), pa.uint64(), pa.decimal32(5, 0), pa.decimal64(9, 0)])
+@pytest.mark.parametrize(
+    "kind", [pa.int8(), pa.int32(), pa.int64(), pa.uint64(), pa.decimal32(5, 0), pa.decimal64(9, 0)]
+)
 def test_whole_numbers_are_scaled(kind: pa.DataType) -> None:
     numbers = [0, 7, None, 120]
     given = [n if n is None else Decimal(n) for n in numbers] if pa.types.is_decimal(kind) else numbers
@@ -142,7 +144,9 @@ def test_digits_are_found(array: pa.Array, scale: int) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.builds(lambda u, d: Decimal(u).scaleb(-d), st.integers(-(10**8), 10**8), st.integers(0, 9)), min_size=1))
+@given(
+    st.lists(st.builds(lambda u, d: Decimal(u).scaleb(-d), st.integers(-(10**8), 10**8), st.integers(0, 9)), min_size=1)
+)
 def test_found_digits_lose_nothing(numbers: list[Decimal]) -> None:
     for array in (pa.array([float(n) for n in numbers]), pa.array([f"{n:f}" for n in numbers])):
         scale = scale_of([array])

@@ -61,9 +61,7 @@ def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["good", "short", "long", "empty"]), max_size=60), st.integers(200, 400))
-def test_broken_lines_are_left_out_and_every_row_keeps_its_number(
-    tmp_path: Path, lines: list[str], block: int
-) -> None:
+def test_broken_lines_are_left_out_and_every_row_keeps_its_number(tmp_path: Path, lines: list[str], block: int) -> None:
     texts = {"short": "1", "long": "1,2,3", "empty": ""}
     path = tmp_path / "t.csv"
     body = [texts.get(kind, f"{number},{'x' * 20}") for number, kind in enumerate(lines)]

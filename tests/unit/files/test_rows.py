@@ -58,9 +58,11 @@ def test_rows_have_the_columns_of_the_stream(read: Callable[..., Rows]) -> None:
     for csv in (False, True):
         batch = read(ticks(), csv=csv).batch
         assert batch.schema == storage_schema(RATE)
-        assert batch.drop_columns(["at", "price"]).to_pylist() == [
-            {"symbol": "EURUSD", "line": 1, "size": 0.0, "venue": "none", "day": date(2000, 1, 1), "open": False}
-        ] * 2
+        assert (
+            batch.drop_columns(["at", "price"]).to_pylist()
+            == [{"symbol": "EURUSD", "line": 1, "size": 0.0, "venue": "none", "day": date(2000, 1, 1), "open": False}]
+            * 2
+        )
         assert batch.column("price").cast(pa.decimal128(18, 5)).to_pylist() == [Decimal("1.5"), Decimal("2.25")]
 
 
@@ -153,10 +155,19 @@ def test_rounding_is_counted(read: Callable[..., Rows]) -> None:
     ("source", "message"),
     [
         (ColumnSource(columns={"prise": "bid"}), "Rate has no column 'prise'"),
-        (ColumnSource(columns={"at": "ts", "price": "ask"}, constants={"symbol": "A"}), "no column 'ask'; it has ts, bid"),
+        (
+            ColumnSource(columns={"at": "ts", "price": "ask"}, constants={"symbol": "A"}),
+            "no column 'ask'; it has ts, bid",
+        ),
         (ColumnSource(columns={"at": "ts", "price": "bid"}), "no column 'symbol'"),
-        (ColumnSource(columns={"at": "ts", "price": "flag"}, constants={"symbol": "A"}), "'flag' .* is bool, .* numbers"),
-        (ColumnSource(columns={"at": "flag", "price": "bid"}, constants={"symbol": "A"}), "'flag' .* is bool, .* times"),
+        (
+            ColumnSource(columns={"at": "ts", "price": "flag"}, constants={"symbol": "A"}),
+            "'flag' .* is bool, .* numbers",
+        ),
+        (
+            ColumnSource(columns={"at": "flag", "price": "bid"}, constants={"symbol": "A"}),
+            "'flag' .* is bool, .* times",
+        ),
         (ColumnSource(columns={**SOURCE.columns, "symbol": "bid"}), "'bid' .* is double, .* text"),
         (ColumnSource(columns={**SOURCE.columns, "venue": "none"}, constants={"symbol": "A"}), "no column 'none'"),
     ],
@@ -168,12 +179,12 @@ def test_columns_that_cannot_be_read_are_named(read: Callable[..., Rows], source
 
 
 def test_hints_name_the_option_and_the_nearest_column(read: Callable[..., Rows]) -> None:
-    with pytest.raises(InputError) as caught:
-        read(ticks(price=[1, 2]), ColumnSource(columns={"at": "ts", "price": "prise"}, options={"price": "--price "}))
-    assert caught.value.hint == "did you mean --price price?"
-    with pytest.raises(InputError) as caught:
+    columns, keys = {"at": "ts", "price": "prise"}, {"symbol": "A"}
+    source = ColumnSource(columns=columns, constants=keys, options={"price": "--price "})
+    with pytest.raises(InputError, match=r"did you mean --price price\?"):
+        read(ticks(price=[1, 2]), source)
+    with pytest.raises(InputError, match=r"--map symbol=<one of them> or --key symbol=\.\.\."):
         read(ticks(), ColumnSource(columns=SOURCE.columns))
-    assert caught.value.hint == "--map symbol=<one of them> or --key symbol=..."
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
@@ -184,6 +195,6 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_constants_must_be_what_their_column_is() -> None:
-    assert RowReader(RATE, ColumnSource(constants={"line": "7"}))
+    RowReader(RATE, ColumnSource(constants={"line": "7"}))
     with pytest.raises(UsageError, match="line=x: 'x' is no whole number"):
         RowReader(RATE, ColumnSource(constants={"line": "x"}))

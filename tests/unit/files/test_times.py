@@ -148,7 +148,14 @@ def test_times_nobody_can_write_down_are_bad(array: pa.Array) -> None:
 
 
 def test_what_can_hold_times() -> None:
-    kinds = [pa.string(), pa.int32(), pa.float64(), pa.date32(), pa.timestamp("ns"), pa.dictionary(pa.int8(), pa.string())]
+    kinds = [
+        pa.string(),
+        pa.int32(),
+        pa.float64(),
+        pa.date32(),
+        pa.timestamp("ns"),
+        pa.dictionary(pa.int8(), pa.string()),
+    ]
     assert all(map(is_time, kinds))
     assert not any(map(is_time, [pa.bool_(), pa.decimal128(10, 2), pa.list_(pa.int64()), pa.time32("s")]))
 

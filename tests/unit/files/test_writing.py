@@ -76,9 +76,14 @@ def test_nothing_at_all_has_a_header(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
 def test_a_failure_leaves_what_was_there(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("before", encoding="utf-8")
-    with pytest.raises(KeyError), TableWriter(tmp_path / name, SCHEMA) as writer:
-        writer.write(TABLE)
-        raise KeyError
+
+    def fail() -> None:
+        with TableWriter(tmp_path / name, SCHEMA) as writer:
+            writer.write(TABLE)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text(encoding="utf-8") == "before"
 

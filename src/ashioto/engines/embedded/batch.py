@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import pyarrow as pa
+
+from ashioto.bars.algebra import KEY
 from ashioto.engines.embedded.core import BarCore
 from ashioto.engines.embedded.fold import FoldCounts, Folder, SumOverflow, TickColumns
 from ashioto.engines.embedded.plan import compile_query
@@ -14,14 +20,13 @@ from ashioto.engines.embedded.ticks import Rejected, prepare
 from ashioto.errors import DecimalOverflowError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pyarrow as pa
+    from collections.abc import Callable, Mapping, Sequence
 
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.sessions import SessionSource
     from ashioto.logical.nodes import Query
     from ashioto.period import Period
+    from ashioto.schedule.sessions import Flags
 
 _AHEAD: Final = 4
 
@@ -53,7 +58,6 @@ class BatchBuilder:
             raise UsageError(f"threads must be positive, not {threads}", hint="leave it out for 2")
         self.plan = compile_query(query)
         self._book = SessionBook(query, source)
-        self._core = BarCore(self.plan, self._book)
         self._on_rejected = on_rejected
         self._pool = _Pool(self.plan, self._book, threads)
 
@@ -98,22 +102,54 @@ class BatchBuilder:
         Raises:
             DecimalOverflowError: A sum or a selected expression leaves 64 bits.
         """
-        for folder in self._pool.close():
+        folders = self._pool.close()
+        cores = [BarCore(self.plan, self._book) for _ in range(min(len(folders), max(self._book.keys, 1)))]
+        with ThreadPoolExecutor(len(cores)) as threads:
+            list(threads.map(partial(self._take, folders), cores, self._shares(folders, len(cores))))
+            for folder in folders:
+                folder.clear()
+            days = _span([core.days() for core in cores]) if trim else {}
+            tables = list(threads.map(partial(_finished, now_ms, days), cores))
+        return {period: pa.concat_tables([t[period] for t in tables]) for period in self.plan.query.frames}
+
+    def _take(self, folders: Sequence[Folder], core: BarCore, among: Flags) -> None:
+        for folder in folders:
             try:
-                self._core.take(*folder.partials())
+                core.take(*folder.partials(), among=among)
             except SumOverflow as error:
                 raise overflow_error(self.plan, error) from None
-            folder.clear()
-        if trim:
-            self._core.trim()
-        self._core.now = now_ms
-        self._core.everything()
-        return self._core.changed(by_name=True)
+
+    def _shares(self, folders: Sequence[Folder], count: int) -> list[Flags]:
+        """Divide the keys, in the order of their names, into shares of about as many partial bars."""
+        size = self._book.keys
+        weights = sum((np.bincount(f.partials()[0][:, KEY], minlength=size) for f in folders), np.zeros(size))
+        names = sorted(range(size), key=self._book.names.__getitem__)
+        before = np.cumsum(weights[names]) - weights[names]
+        share = np.zeros(size, dtype=np.int64)
+        share[names] = np.minimum(before * count // max(weights.sum(), 1), count - 1)
+        return [share == number for number in range(count)]
 
     @property
     def counts(self) -> FoldCounts:
         """What the threads counted: ticks folded, out of session, of unknown keys."""
         return self._pool.counts
+
+
+def _finished(now_ms: int, days: Mapping[int, tuple[int, int]], core: BarCore) -> dict[Period, pa.Table]:
+    core.trim(days)
+    core.now = now_ms
+    core.everything()
+    return core.changed(by_name=True)
+
+
+def _span(found: Sequence[Mapping[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
+    """Join ranges of market dates by schedule."""
+    joined: dict[int, tuple[int, int]] = {}
+    for days in found:
+        for group, (first, last) in days.items():
+            low, high = joined.get(group, (first, last))
+            joined[group] = (min(low, first), max(high, last))
+    return joined
 
 
 def overflow_error(plan: CompiledQuery, error: SumOverflow) -> DecimalOverflowError:

@@ -36,10 +36,10 @@ from ashioto.schedule.buckets import (
     frame_buckets,
     openings_between,
 )
-from ashioto.schedule.sessions import Sessions
+from ashioto.schedule.sessions import Flags, Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -112,8 +112,21 @@ class BarCore:
             self._folder.clear()
         return counts
 
-    def take(self, ints: Ints, floats: Floats, *, cut: int = -1) -> None:
-        """Merge partial bars of base buckets into every frame; all or nothing."""
+    def take(self, ints: Ints, floats: Floats, *, cut: int = -1, among: Flags | None = None) -> None:
+        """Merge partial bars of base buckets into every frame; all or nothing.
+
+        Args:
+            ints: The partials; CUT holds the open of their session.
+            floats: Their float aggregates.
+            cut: Source offset they reach to, or -1.
+            among: Which keys, by number; None means all.
+
+        Raises:
+            SumOverflow: A sum would leave 64 bits.
+        """
+        if among is not None:
+            kept = among[ints[:, KEY]]
+            ints, floats = (ints, floats) if kept.all() else (ints[kept], floats[kept])
         if not ints.shape[0]:
             return
         parts = self._rolled_up(*_in_order(ints, floats))
@@ -156,17 +169,27 @@ class BarCore:
                         self._moved[period].append(_spread(held, int(buckets.start[0]), int(buckets.start[-1])))
         self.now = now
 
-    def trim(self) -> None:
-        """Cut every schedule to the market dates that ticks fell on, so that fill ends with the ticks."""
+    def days(self) -> dict[int, tuple[int, int]]:
+        """Return the first and last market date (days) that ticks fell on, by number of the schedule."""
         table = self.tables[self.plan.query.base]
+        rows = table.live_rows()
+        groups = self.book.groups[table.ints[rows, KEY]]
+        found = {}
         for group, sessions in enumerate(self.book.group_sessions()):
-            rows = table.live_rows()
-            rows = rows[self.book.groups[table.ints[rows, KEY]] == group]
-            if rows.shape[0]:
-                edges = np.array([table.ints[rows, FIRST_AT].min(), table.ints[rows, LAST_AT].max()])
+            mine = rows[groups == group]
+            if mine.shape[0]:
+                edges = np.array([table.ints[mine, FIRST_AT].min(), table.ints[mine, LAST_AT].max()])
                 first, last = sessions.days[sessions.index_of(edges)]
-                kept = (sessions.days >= first) & (sessions.days <= last)
-                self._trimmed[group] = Sessions.build(sessions.opens[kept], sessions.closes[kept], sessions.days[kept])
+                found[group] = (int(first), int(last))
+        return found
+
+    def trim(self, days: Mapping[int, tuple[int, int]]) -> None:
+        """Cut schedules to these market dates, as `days` gives them, so that fill ends there."""
+        schedules = self.book.group_sessions()
+        for group, (first, last) in days.items():
+            sessions = schedules[group]
+            kept = (sessions.days >= first) & (sessions.days <= last)
+            self._trimmed[group] = Sessions.build(sessions.opens[kept], sessions.closes[kept], sessions.days[kept])
 
     def everything(self) -> None:
         """Count every bar of every key as changed."""
