@@ -1,6 +1,6 @@
 """Measures `rc bars build` on a large Parquet file: seconds, ticks a second, and the peak of its memory.
 
-Run as `python bench/build_memory.py [--ticks N] [--folder FOLDER]`. The ratio is the peak to the size of the columns read.
+Run as `python bench/build_memory.py [--ticks N] [--folder FOLDER]`. The ratio is the peak to the size of what it reads.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from tests.support_shared import shared
 from typer.testing import CliRunner
 
 from ashioto.cli.app import app
-from tests.support_shared import shared
 
 if TYPE_CHECKING:
     from types import ModuleType

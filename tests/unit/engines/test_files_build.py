@@ -14,13 +14,13 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support_shared import oracle
 
 from ashioto.engines.embedded.build.options import BuildOptions, BuildReport
 from ashioto.engines.embedded.build.run import FileBuild
 from ashioto.errors import DecimalOverflowError, InputError, UsageError
 from ashioto.files import reading
 from ashioto.period import Period
-from tests.support_shared import oracle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from tests.support_shared import shared
 
 from ashioto.errors import InputError, ScheduleError, UsageError
 from ashioto.files.schedules import FileSchedule, is_file, read_schedule
-from tests.support_shared import shared
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -41,22 +41,23 @@ _BODY = """
     i = state[0]
     base = first_row
     while i < n:
-        t = at[i]
-        k = codes[i]
+        j = nb.uint64(i)
+        t = at[j]
+        k = nb.uint64(codes[j])
         if t >= cursor[k, 0] and t < cursor[k, 1]:
-            s = cursor[k, 2]
+            r = cursor[k, 2]
         else:
-            s = locate(k, t, groups, offsets, sessions, size, cursor, table, ints, used, state)
-            if s < 0:
-                if s == OUT_OF_SESSION:
+            r = locate(k, t, groups, offsets, sessions, size, cursor, table, ints, used, state)
+            if r < 0:
+                if r == OUT_OF_SESSION:
                     out += 1
-                elif s == UNKNOWN_KEY:
+                elif r == UNKNOWN_KEY:
                     unknown += 1
                 else:
                     break
                 i += 1
                 continue
-            if s == used:
+            if r == used:
                 used += 1
         if has_sequence:
             q = sequence[i]
@@ -64,6 +65,7 @@ _BODY = """
             q = base + i
         else:
             q = order[i]
+        s = nb.uint64(r)
 """
 
 _TAIL = """        i += 1
@@ -85,7 +87,7 @@ def source(slots: tuple[Slot, ...]) -> str:
     lines = [_HEAD]
     lines += [f"    x{a} = inputs_{'f' if is_float else 'i'}[{a}]\n" for is_float, a in args]
     lines.append(_BODY)
-    lines += [f"        v{a} = x{a}[i]\n" for _, a in args]
+    lines += [f"        v{a} = x{a}[j]\n" for _, a in args]
     lines += _checks(slots)
     lines.append("        if ints[s, 3] == 0:\n            ints[s, 3] = 1\n")
     lines.append("            ints[s, 4] = t\n            ints[s, 5] = q\n")
@@ -99,8 +101,8 @@ def source(slots: tuple[Slot, ...]) -> str:
             for s in slots
             if s.func == name
         ]
-    lines += _edge(slots, "last", "t > ints[s, 6] or (t == ints[s, 6] and q > ints[s, 7])", 6)
-    lines += _edge(slots, "first", "t < ints[s, 4] or (t == ints[s, 4] and q < ints[s, 5])", 4)
+    lines += _edge(slots, "last", "if t > ints[s, 6] or (t == ints[s, 6] and q > ints[s, 7])", 6)
+    lines += _edge(slots, "first", "elif t < ints[s, 4] or (t == ints[s, 4] and q < ints[s, 5])", 4)
     lines.append(_TAIL)
     return "".join(lines)
 
@@ -126,7 +128,7 @@ def _checks(slots: tuple[Slot, ...]) -> list[str]:
 
 
 def _edge(slots: tuple[Slot, ...], func: str, condition: str, column: int) -> list[str]:
-    lines = [f"            if {condition}:\n                ints[s, {column}] = t\n"]
+    lines = [f"            {condition}:\n                ints[s, {column}] = t\n"]
     lines.append(f"                ints[s, {column + 1}] = q\n")
     return lines + [f"                {_cell(s)} = v{s.arg}\n" for s in slots if s.func == func]
 
