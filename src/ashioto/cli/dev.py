@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ashioto.clock import Clock, ReplayClock, SystemClock
+from ashioto.cli.dev_lock import dev_lock
+from ashioto.cli.replay import SharedClock, return_to_wall
+from ashioto.clock import Clock, SystemClock
 from ashioto.context import load_contexts
 from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
-from ashioto.engines.embedded.topics import DEV_CLOCK
 from ashioto.errors import ConfigError
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.opening import open_log
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from ashioto.cli.dev_screen import Screen
     from ashioto.config import Config
     from ashioto.dsl.context import Context
     from ashioto.log.base import Log
 
-IDLE_SECONDS: Final = 0.005
-REPORT_SECONDS: Final = 1.0
+STOPPING: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+IDLE_SECONDS: Final = 0.02
+"""How often ticks are looked for where there were none; heartbeats are sent when they are due, whatever this is."""
 CATCH_UP_MS: Final = 86_400_000
 """How far back heartbeats are sent that were due while nothing ran."""
 
@@ -86,32 +90,31 @@ class DevServer:
     status: DevStatus = field(default_factory=DevStatus)
 
     def __post_init__(self) -> None:
-        self._clock: Clock = self.base_clock
         self.created = ensure_topics(self.log, self.contexts)
+        if not self.follow:
+            return_to_wall(self.log, self.base_clock)
+        self._clock = SharedClock(self.log, self.base_clock)
         queries = [q.plan for context in self.contexts for q in context.queries.values()]
         self._engine = EmbeddedEngine(self.log, queries, clock=self.base_clock, env=self.env)
-        self._announced = self._announcement()
-        if self._announced and self.follow:
-            self._resume_replay()
         start = self._clock.now_ms() - 1
         self._beats = [
             (runner, InProcessHeartbeat(self.log, runner.query, start_ms=start, env=self.env))
             for runner in self._engine.runners
             if runner.query.continuous
         ]
-        for _, beat in self._beats:
+        for runner, beat in self._beats:
+            beat.know(runner.keys)
             beat.resume(earliest_ms=start - CATCH_UP_MS)
 
-    _clock: Clock = field(init=False, repr=False)
+    _clock: SharedClock = field(init=False, repr=False)
     created: list[str] = field(init=False)
     _engine: EmbeddedEngine = field(init=False, repr=False)
-    _announced: tuple[int, int, float] | None = field(init=False, repr=False)
     _beats: list[tuple[QueryRunner, InProcessHeartbeat]] = field(init=False, repr=False)
 
     @property
     def replaying(self) -> bool:
         """Whether the clock is not the wall clock."""
-        return isinstance(self._clock, ReplayClock)
+        return self._clock.replaying
 
     def step(self) -> bool:
         """Send what is due, read and write what there is.
@@ -119,20 +122,33 @@ class DevServer:
         Returns:
             Whether there was anything to do.
         """
-        self._follow_clock()
+        self._set_clock()
         now = self._clock.now_ms()
-        sent = 0
-        for runner, beat in self._beats:
-            beat.know(runner.keys)
-            sent += beat.send(now)
+        sent = sum(beat.send(now) for _, beat in self._beats)
         busy = self._engine.poll()
+        if busy:
+            for runner, beat in self._beats:
+                beat.know(runner.keys)
         self._update(now, sent)
         return busy or sent > 0
+
+    def pause(self) -> float:
+        """Return how many seconds there is nothing to do: until the next heartbeat, or the next look for ticks."""
+        found = [due for _, beat in self._beats if (due := beat.due_ms()) is not None]
+        if not found:
+            return IDLE_SECONDS
+        left = (min(found) - self._clock.now_ms()) / 1000 / self._clock.speed
+        return min(max(left, 0.0), IDLE_SECONDS)
 
     def finish(self) -> None:
         """Write everything that has been read."""
         self._engine.drain()
         self._update(self._clock.now_ms(), 0)
+
+    def _set_clock(self) -> None:
+        if self.follow and self._clock.follow() and self._clock.line is not None:
+            for _, beat in self._beats:
+                beat.restart_at(self._clock.line.event_ms - 1)
 
     def _update(self, now: int, sent: int) -> None:
         status = self.status
@@ -145,78 +161,55 @@ class DevServer:
         status.rejected = sum(p.rejected for p in parts)
         status.bars = sum(runner.written for runner in self._engine.runners)
 
-    def _announcement(self) -> tuple[int, int, float] | None:
-        page = self.log.view(DEV_CLOCK, limit=1)
-        if not page.keys:
-            return None
-        row = page.data.to_pylist()[0]
-        return row["event_ms"], row["wall_ms"], row["speed"]
 
-    def _follow_clock(self) -> None:
-        """Set the clock when a replay begins."""
-        found = self._announcement() if self.follow else None
-        if found is None or found == self._announced:
-            return
-        self._announced = found
-        event, wall, speed = found
-        self._clock = ReplayClock(base=self.base_clock, event_ms=event, anchor_ms=wall, speed=speed)
-        for _, beat in self._beats:
-            beat.restart_at(event - 1)
-
-    def _resume_replay(self) -> None:
-        """Go on, at real pace, from where an earlier replay stood, so that no years are filled up to today."""
-        reached = [p.now_ms for r in self._engine.runners for p in r.progress if p.now_ms > 0]
-        if reached and max(reached) < self.base_clock.now_ms() - 86_400_000:
-            wall = self.base_clock.now_ms()
-            self._clock = ReplayClock(base=self.base_clock, event_ms=max(reached) + 1, anchor_ms=wall, speed=1.0)
-
-
-def run_dev(config: Config, *, wall: bool = False, tell: Callable[[str], None] = print) -> None:
+def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
     """Run a project until SIGINT or SIGTERM.
 
     Args:
         config: The project.
-        wall: Whether to keep to the wall clock, also where a replay was announced.
-        tell: Where status lines go.
+        screen: Where it says how it stands.
+        wall: Whether to return to the wall clock and keep to it, whatever is played back.
 
     Raises:
         ConfigError: The project names no context with a query.
+        LogBusyError: Another `rc dev` runs on the same log.
     """
     contexts = load_contexts(config)
     if not any(context.queries for context in contexts):
         raise ConfigError("the project declares no query", hint="end a chain with .to_query() in a context's module")
     log = open_log(config)
     env = (config.project.env, config.project.cluster)
-    server = DevServer(log=log, contexts=contexts, env=env, follow=not wall)
-    if server.created:
-        tell(f"created {len(server.created)} topics: {', '.join(server.created)}")
-    if server.replaying:
-        tell("the clock goes on from where the last replay stood; `rc dev --wall` returns to today")
-    tell("running; ^C stops. In another terminal: rc ticks simulate, rc ticks send FILE --speed 60, rc bars tail")
-    _loop(server, tell)
+    with dev_lock(config.log.path):
+        server = DevServer(log=log, contexts=contexts, env=env, follow=not wall)
+        if server.created:
+            screen.tell(f"created {len(server.created)} topics: {', '.join(server.created)}")
+        if server.replaying:
+            screen.tell("the clock is that of the last replay; `rc dev --wall` returns to today")
+        screen.tell(f"running; ^C stops. In another terminal: {', '.join(server.advice())}")
+        _loop(server, screen)
 
 
-def _loop(server: DevServer, tell: Callable[[str], None]) -> None:
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+def _loop(server: DevServer, screen: Screen) -> None:
     clock = server.base_clock
-    reported, told = clock.monotonic(), ""
-    try:
+    reported = clock.monotonic()
+    with _signals() as stopping:
         while not stopping:
             if not server.step():
-                clock.sleep(IDLE_SECONDS)
-            if clock.monotonic() - reported >= REPORT_SECONDS:
-                reported, line = clock.monotonic(), server.status.line()
-                if line.split(" · ")[1:] != told.split(" · ")[1:]:
-                    tell(line)
-                    told = line
+                clock.sleep(server.pause())
+            if clock.monotonic() - reported >= screen.interval:
+                reported = clock.monotonic()
+                screen.show(server.status)
+        server.finish()
+    screen.tell(f"stopped: {server.status.line()}")
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the signals that ask the process to end, instead of ending it."""
+    caught: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: caught.append(n)) for number in STOPPING}
+    try:
+        yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        server.finish()
-        tell(f"stopped: {server.status.line()}")

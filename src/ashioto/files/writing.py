@@ -100,7 +100,7 @@ def check_target(path: Path) -> Path:
 
     Raises:
         UsageError: It is neither .parquet nor .csv.
-        InputError: Its folder is not there, or it is a folder.
+        InputError: Its folder is not there or may not be written into, or it is a folder.
     """
     if path.suffix.lower() not in {".parquet", ".csv"}:
         raise UsageError(f"{path} is neither .parquet nor .csv", hint="the ending says the format", file=str(path))
@@ -108,6 +108,8 @@ def check_target(path: Path) -> Path:
         raise InputError(f"{path} is a folder", hint="name a file in it", file=str(path))
     if not path.absolute().parent.is_dir():
         raise InputError(f"no such folder: {path.parent}", hint="make it first", file=str(path))
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise InputError(f"nothing may be written into {path.absolute().parent}", hint="name another folder")
     return path
 
 

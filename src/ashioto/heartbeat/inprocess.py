@@ -10,7 +10,7 @@ import pyarrow as pa
 from ashioto import keys, naming
 from ashioto.engines.embedded.schedules import LogSchedules
 from ashioto.engines.embedded.topics import HB_STATE, HB_STATE_SCHEMA, marker_schema
-from ashioto.heartbeat.planner import plan_markers
+from ashioto.heartbeat.planner import next_due, plan_markers
 from ashioto.log.base import Batch
 from ashioto.log.partition import partition_of
 from ashioto.schema.arrow import int64_view
@@ -45,6 +45,9 @@ class InProcessHeartbeat:
         self._seen: set[Key] = set()
         self._partitions = log.describe(self._source).spec.partitions
         self._sent, self._epoch = start_ms, self._last_epoch() + 1
+        self._grouped: list[tuple[Sessions, list[Key]]] | None = None
+        self._due: int | None = None
+        self._looked_ahead = False
 
     @property
     def sent_ms(self) -> int:
@@ -54,6 +57,7 @@ class InProcessHeartbeat:
     def restart_at(self, start_ms: int) -> None:
         """Go on from another moment under a new epoch, as after the clock was set for a replay."""
         self._sent, self._epoch = start_ms, self._epoch + 1
+        self._looked_ahead = False
 
     def resume(self, *, earliest_ms: int) -> None:
         """Go on from the last heartbeat that was recorded, so that what ended while nothing ran is closed.
@@ -65,10 +69,22 @@ class InProcessHeartbeat:
         if page.keys:
             last = int(int64_view(page.data.column("last_hb_at_utc"))[0])
             self._sent = min(self._sent, max(last, earliest_ms))
+            self._looked_ahead = False
 
     def know(self, found: Iterable[Key]) -> None:
         """Add keys that the schedule does not name itself, because it is open for all of them."""
+        before = len(self._seen)
         self._seen.update(found)
+        if len(self._seen) > before:
+            self._regroup()
+
+    def due_ms(self) -> int | None:
+        """Return when the next marker is due, ms, or None when the schedule, as it was last read, has run out."""
+        if not self._looked_ahead:
+            found = [next_due(self._query, sessions, after=self._sent) for sessions, _ in self._groups()]
+            self._due = min((due for due in found if due is not None), default=None)
+            self._looked_ahead = True
+        return self._due
 
     def send(self, now_ms: int) -> int:
         """Send every marker that is due; after a failure the same ones are due again.
@@ -84,7 +100,12 @@ class InProcessHeartbeat:
         """
         if now_ms <= self._sent:
             return 0
-        self._schedules.refresh()
+        if self._schedules.refresh():
+            self._regroup()
+        due = self.due_ms()
+        if due is None or now_ms < due:
+            self._sent = now_ms
+            return 0
         cuts = self._log.end_offsets(self._source)
         rows: list[tuple[Marker, Key]] = []
         for sessions, members in self._groups():
@@ -93,10 +114,18 @@ class InProcessHeartbeat:
         rows.sort(key=lambda r: (r[0].due, r[0].kind == "live", r[1]))
         if rows:
             self._log.append([*self._batches(rows, cuts), self._state(now_ms)])
-        self._sent = now_ms
+        self._sent, self._looked_ahead = now_ms, False
         return len(rows)
 
+    def _regroup(self) -> None:
+        self._grouped, self._looked_ahead = None, False
+
     def _groups(self) -> list[tuple[Sessions, list[Key]]]:
+        if self._grouped is None:
+            self._grouped = self._grouping()
+        return self._grouped
+
+    def _grouping(self) -> list[tuple[Sessions, list[Key]]]:
         found: dict[int, tuple[Sessions, list[Key]]] = {}
         for key in sorted(self._seen | self._scheduled()):
             sessions = self._schedules.sessions(key)

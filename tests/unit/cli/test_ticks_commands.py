@@ -184,7 +184,7 @@ def test_the_replay_clock_is_where_the_engine_stands(project: Project, tmp_path:
     assert reached(project.log) == MS
     empty = EmbeddedLog(tmp_path / "empty.db")
     assert reached(empty) is None
-    with pytest.raises(UnknownTopicError, match="does not exist yet"):
+    with pytest.raises(UnknownTopicError, match="not exist yet"):
         announce(empty, ManualClock(7), event_ms=MS, speed=3.0)
     empty.close()
 
