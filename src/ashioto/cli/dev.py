@@ -16,6 +16,7 @@ from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
 from ashioto.errors import ConfigError
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.opening import open_log
+from ashioto.logical.schedules import is_always_open
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 STOPPING: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 IDLE_SECONDS: Final = 0.02
 """How often ticks are looked for where there were none; heartbeats are sent when they are due, whatever this is."""
+NO_SESSIONS: Final = (
+    "the schedule has no sessions from now on, so no bars will end: rc schedule import, rc schedule check"
+)
 CATCH_UP_MS: Final = 86_400_000
 """How far back heartbeats are sent that were due while nothing ran."""
 
@@ -59,15 +63,18 @@ class DevStatus:
 
     def line(self) -> str:
         """Return the status on one line."""
-        parts = [f"{time_text(self.now_ms)}", f"{self.ticks:,} ticks", f"{self.bars:,} bar updates"]
+        return " · ".join([time_text(self.now_ms), *self.counts()])
+
+    def counts(self) -> list[str]:
+        """Return what has been counted, as people read it."""
+        parts = [f"{self.ticks:,} ticks", f"{self.bars:,} bar updates"]
         troubles = {
             "out of session": self.out_of_session,
             "of unknown keys": self.unknown_key,
             "too late": self.late,
             "rejected": self.rejected,
         }
-        parts += [f"{count:,} {name}" for name, count in troubles.items() if count]
-        return " · ".join(parts)
+        return parts + [f"{count:,} {name}" for name, count in troubles.items() if count]
 
 
 @dataclass(slots=True)
@@ -115,6 +122,14 @@ class DevServer:
     def replaying(self) -> bool:
         """Whether the clock is not the wall clock."""
         return self._clock.replaying
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a heartbeat is still to come; of markets that never close it is not known before their first tick."""
+        return not self._beats or any(
+            beat.due_ms() is not None or runner.query.time_frame is None or is_always_open(runner.query.time_frame)
+            for runner, beat in self._beats
+        )
 
     def step(self) -> bool:
         """Send what is due, read and write what there is.
@@ -185,7 +200,11 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
             screen.tell(f"created {len(server.created)} topics: {', '.join(server.created)}")
         if server.replaying:
             screen.tell("the clock is that of the last replay; `rc dev --wall` returns to today")
-        screen.tell(f"running; ^C stops. In another terminal: {', '.join(server.advice())}")
+        if not server.scheduled:
+            screen.tell(NO_SESSIONS)
+        screen.tell(
+            "running; ^C stops. In another terminal: rc ticks simulate, rc ticks send FILE --speed 60, rc bars tail"
+        )
         _loop(server, screen)
 
 

@@ -9,10 +9,15 @@ import typer
 
 def dev(
     *,
-    wall: Annotated[bool, typer.Option("--wall", help="Keep to today's clock, whatever was played back.")] = False,
+    wall: Annotated[
+        bool, typer.Option("--wall", help="Return to today's clock and keep to it, whatever is played back.")
+    ] = False,
 ) -> None:
     """Run everything of the project in one process, until ^C: topics, engine and heartbeats."""
+    import sys
+
     from ashioto.cli.dev import run_dev
+    from ashioto.cli.dev_screen import Screen
     from ashioto.config import load_config
 
-    run_dev(load_config(), wall=wall, tell=typer.echo)
+    run_dev(load_config(), Screen(sys.stdout), wall=wall)

@@ -111,7 +111,7 @@ def _reach(project: Project, context: Context) -> Iterator[Finding]:
     from ashioto.clock import SystemClock
     from ashioto.errors import UnknownTopicError, UsageError
     from ashioto.schedule.sessions import time_text
-    from ashioto.tables.overlap import sessions_by_key
+    from ashioto.schema.sessions import sessions_by_key
 
     try:
         frame = project.schedule(context)

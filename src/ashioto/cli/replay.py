@@ -1,8 +1,8 @@
 """The clock that replays announce, so that a running `rc dev` follows them.
 
-`rc.dev.clock` holds one line: what time it is in the market, when that was, and at what pace it goes on. Whoever runs by
-it renews it every second, so a line that nobody renews belongs to nobody: the market stands where it was last renewed.
-Each replay begins a line of its own; renewals of an older one are refused.
+`rc.dev.clock` holds one line: what time it is in the market, when that was, and at what pace it goes on. Whoever runs
+by it renews it every second, so a line that nobody renews belongs to nobody: the market stands where it was last
+renewed. Each replay begins a line of its own; renewals of an older one are refused.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def import_(
     from ashioto.cli.project import day_range, open_project, pairs
     from ashioto.cli.schedule_source import read_source
     from ashioto.deploy.bootstrap import ensure_topics
-    from ashioto.tables.overlap import session_columns
+    from ashioto.schema.sessions import session_columns
 
     project = open_project()
     owner = project.context(context)
@@ -53,7 +53,7 @@ def schedule_table(frame: TimeFrame, found: Mapping[tuple[str, ...], Sessions]) 
     """
     import pyarrow as pa
 
-    from ashioto.tables.overlap import session_columns
+    from ashioto.schema.sessions import session_columns
 
     parts = []
     for key, sessions in found.items():

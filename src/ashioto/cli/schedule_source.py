@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from ashioto.errors import InputError, UsageError
 from ashioto.files.schedules import COLUMNS, frame_of, is_file, read_schedule
-from ashioto.tables.overlap import session_columns, sessions_by_key
+from ashioto.schema.sessions import session_columns, sessions_by_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ashioto.testing.ticks import TickSimulator
 
 STEP_SECONDS: Final = 0.1
+MOST_MS: Final = 600_000
+"""Ticks are made up for no longer stretch than this at once: the clock was set, or the machine slept."""
 
 
 def simulate(
@@ -38,7 +40,9 @@ def simulate(
     """Send simulated ticks stamped with the current time, for every key of the schedule that is open."""
     from ashioto.cli.output import json_line
     from ashioto.cli.project import open_project
+    from ashioto.cli.replay import SharedClock
     from ashioto.clock import SystemClock
+    from ashioto.schedule.sessions import time_text
     from ashioto.testing.ticks import SimulationOptions, TickSimulator
 
     project = open_project()
@@ -47,10 +51,11 @@ def simulate(
     markets = _markets(project, owner, stream.__name__, symbols or [])
     simulator = TickSimulator(stream.__entity__, list(markets), SimulationOptions(rate=rate, seed=seed))
     target = owner.set(stream, log=project.log)
-    clock = _clock(project, SystemClock())
+    clock = SharedClock(project.log, SystemClock())
     trading = int(open_now(markets.values(), clock.now_ms()).sum())
     typer.echo(
-        f"{len(markets)} keys, {trading} of them open now, {rate:g} ticks a second each, into {target.topic}; ^C stops",
+        f"{len(markets)} keys, {trading} of them open now ({time_text(clock.now_ms())}), "
+        f"{rate:g} ticks a second each, into {target.topic}; ^C stops",
         err=True,
     )
     sent = run(target, simulator, clock, seconds, list(markets.values()))
@@ -80,11 +85,12 @@ def run(
     while end is None or clock.monotonic() < end:
         try:
             clock.sleep(STEP_SECONDS)
+            now = clock.now_ms()
+            if 0 <= now - before <= MOST_MS:
+                sent += target.add_range(simulator.batch(before, now, trading=open_now(markets, now)))
         except KeyboardInterrupt:
             break
-        now = clock.now_ms()
-        sent += target.add_range(simulator.batch(before, now, trading=open_now(markets, now)))
-        before = max(now, before)
+        before = now
     return sent
 
 
@@ -98,14 +104,6 @@ def open_now(markets: Iterable[Sessions | None], now_ms: int) -> npt.NDArray[np.
 
     now = np.array([now_ms])
     return np.array([one is None or bool(one.index_of(now)[0] >= 0) for one in markets], dtype=np.bool_)
-
-
-def _clock(project: Project, base: Clock) -> Clock:
-    """Go on from where a replay stood, since `rc dev` stands there too; else wall time."""
-    from ashioto.cli.replay import announce, reached
-
-    at = reached(project.log)
-    return base if at is None else announce(project.log, base, event_ms=at + 1, speed=1.0)
 
 
 def _markets(
@@ -125,10 +123,16 @@ def _markets(
         raise UsageError(f"the schedule does not name whole keys of {stream}", hint="simulate with simulate_ticks(...)")
     found = _scheduled(project, context, frame, names)
     chosen = {key: sessions for key, sessions in found.items() if not symbols or set(symbols) & set(key)}
-    if not chosen:
+    if not chosen and found:
         raise UsageError(
-            f"the schedule {frame.schedule.name} has no {' or '.join(symbols) or 'keys yet'}",
-            hint="e.g. rc schedule import 24x7 --from 2025-01-01 --to 2027-12-31 --key symbol=BTCUSD",
+            f"the schedule {frame.schedule.name} has no {' or '.join(symbols)}",
+            hint=f"there are {', '.join(' '.join(key) for key in sorted(found)[:5])}{', ...' * (len(found) > 5)}",
+        )
+    if not chosen:
+        options = " ".join(f"--key {name}=..." for name in names)
+        raise UsageError(
+            f"the schedule {frame.schedule.name} has no keys yet",
+            hint=f"e.g. rc schedule import 24x7 --from 2025-01-01 --to 2027-12-31 {options}",
         )
     return chosen
 
@@ -136,7 +140,7 @@ def _markets(
 def _scheduled(
     project: Project, context: Context, frame: TimeFrame, names: Sequence[str]
 ) -> dict[tuple[str, ...], Sessions | None]:
-    from ashioto.tables.overlap import sessions_by_key
+    from ashioto.schema.sessions import sessions_by_key
 
     schedule = context.set(context.entities[frame.schedule.name], log=project.log)
     place = {mine: at for at, (mine, _) in enumerate(frame.join)}

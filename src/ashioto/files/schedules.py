@@ -15,14 +15,15 @@ from ashioto.files.reading import open_files
 from ashioto.files.rejected import text_of
 from ashioto.files.times import TimeReader
 from ashioto.logical.nodes import DATE, TEXT, TIMESTAMP, Column, Entity, TimeFrame
-from ashioto.schedule.sessions import Sessions
-from ashioto.schema.arrow import arrow_type, int64_view
+from ashioto.schema.arrow import arrow_type
+from ashioto.schema.sessions import sessions_by_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ashioto.files.parsed import Mask, Parsed
     from ashioto.files.reading import Part, TableFile
+    from ashioto.schedule.sessions import Sessions
 
 COLUMNS: Final = ("open", "close", "market_date")
 """Columns that say a session; all others of a schedule are keys."""
@@ -149,35 +150,11 @@ class FileSchedule:
                     column=name,
                 )
         self._places = [list(names).index(name) for name in self.names]
-        self._sessions = sessions_by_key(rows, self.names)
+        self._sessions = sessions_by_key(frame_of(self.names), rows)
 
     def sessions(self, key: tuple[str, ...]) -> Sessions | None:
         """Return the sessions of a key of the bars, or None when the file does not name it."""
         return self._sessions.get(tuple(key[place] for place in self._places))
-
-
-def sessions_by_key(rows: pa.Table, names: Sequence[str]) -> dict[tuple[str, ...], Sessions]:
-    """Return the sessions of every key of a schedule's rows; keys with equal sessions share one object.
-
-    Args:
-        rows: As from `read_schedule`.
-        names: The key columns.
-
-    Raises:
-        ScheduleError: A session is empty, or two overlap; names key and market dates.
-    """
-    texts = [rows[name].to_pylist() for name in names]
-    found: dict[tuple[str, ...], list[int]] = {}
-    for row, key in enumerate(zip(*texts, strict=True) if texts else [()] * rows.num_rows):
-        found.setdefault(key, []).append(row)
-    opens, closes, days = (int64_view(rows[name].combine_chunks()) for name in COLUMNS)
-    shared: dict[Sessions, Sessions] = {}
-    result: dict[tuple[str, ...], Sessions] = {}
-    for key, places in found.items():
-        at = np.array(places, dtype=np.int64)
-        sessions = Sessions.build(opens[at], closes[at], days[at], label=" ".join(key))
-        result[key] = shared.setdefault(sessions, sessions)
-    return result
 
 
 def frame_of(names: Sequence[str]) -> TimeFrame:

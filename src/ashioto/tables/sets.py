@@ -15,8 +15,9 @@ from ashioto.errors import UnknownTopicError, UsageError
 from ashioto.log.base import Batch
 from ashioto.log.partition import partitions_of
 from ashioto.schema.arrow import int64_view, key_column, user_table
+from ashioto.schema.sessions import session_columns
 from ashioto.tables.convert import batch_of_arrow, batch_of_records
-from ashioto.tables.overlap import check_sessions, schedule_frames, session_columns
+from ashioto.tables.overlap import check_sessions, schedule_frames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator

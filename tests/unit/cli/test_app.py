@@ -90,7 +90,7 @@ def test_dev_runs_the_project_and_says_how_it_stands(
 ) -> None:
     seen: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        "ashioto.cli.dev.run_dev", lambda config, **options: seen.append((config.root, options["wall"]))
+        "ashioto.cli.dev.run_dev", lambda config, _, **options: seen.append((config.root, options["wall"]))
     )
     run("dev")
     run("dev", "--wall")

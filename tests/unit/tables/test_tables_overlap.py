@@ -10,8 +10,9 @@ from ashioto import Field
 from ashioto.errors import ScheduleError
 from ashioto.logical.nodes import TimeFrame
 from ashioto.schema.arrow import storage_schema
+from ashioto.schema.sessions import sessions_by_key
 from ashioto.tables.convert import batch_of_records
-from ashioto.tables.overlap import check_sessions, schedule_frames, sessions_by_key
+from ashioto.tables.overlap import check_sessions, schedule_frames
 
 
 class Market(ao.Table):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -108,8 +108,8 @@ class BatchBuilder:
             list(threads.map(partial(self._take, folders), cores, self._shares(folders, len(cores))))
             for folder in folders:
                 folder.clear()
-            days = _span([core.days() for core in cores]) if trim else {}
-            tables = list(threads.map(partial(_finished, now_ms, days), cores))
+            reach = _latest([core.reach() for core in cores]) if trim else {}
+            tables = list(threads.map(partial(_finished, now_ms, reach), cores))
         return {period: pa.concat_tables([t[period] for t in tables]) for period in self.plan.query.frames}
 
     def _take(self, folders: Sequence[Folder], core: BarCore, among: Flags) -> None:
@@ -135,20 +135,18 @@ class BatchBuilder:
         return self._pool.counts
 
 
-def _finished(now_ms: int, days: Mapping[int, tuple[int, int]], core: BarCore) -> dict[Period, pa.Table]:
-    core.trim(days)
+def _finished(now_ms: int, reach: Mapping[int, int], core: BarCore) -> dict[Period, pa.Table]:
+    core.trim(reach)
     core.now = now_ms
     core.everything()
     return core.changed(by_name=True)
 
 
-def _span(found: Sequence[Mapping[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
-    """Join ranges of market dates by schedule."""
-    joined: dict[int, tuple[int, int]] = {}
-    for days in found:
-        for group, (first, last) in days.items():
-            low, high = joined.get(group, (first, last))
-            joined[group] = (min(low, first), max(high, last))
+def _latest(found: Sequence[Mapping[int, int]]) -> dict[int, int]:
+    joined: dict[int, int] = {}
+    for reach in found:
+        for group, until in reach.items():
+            joined[group] = max(joined.get(group, until), until)
     return joined
 
 
@@ -169,38 +167,42 @@ class _Pool:
     def __init__(self, plan: CompiledQuery, book: SessionBook, threads: int) -> None:
         self._plan = plan
         self.counts = FoldCounts()
-        self._lock = threading.Lock()
-        self._error: SumOverflow | None = None
-        self._queue: queue.Queue[TickColumns | None] = queue.Queue(maxsize=_AHEAD)
         self._folders = [Folder(plan, book) for _ in range(threads)]
-        self._threads = [threading.Thread(target=self._run, args=(f,), daemon=True) for f in self._folders]
-        for thread in self._threads:
-            thread.start()
+        self._idle: queue.SimpleQueue[Folder] = queue.SimpleQueue()
+        for folder in self._folders:
+            self._idle.put(folder)
+        self._room = threading.BoundedSemaphore(threads + _AHEAD)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fold")
+        self._running: list[Future[FoldCounts]] = []
 
     def put(self, ticks: TickColumns) -> None:
-        self._check()
-        self._queue.put(ticks)
+        """Fold soon; waits while too much waits already."""
+        self._collect([future for future in self._running if future.done()])
+        self._room.acquire()
+        future = self._threads.submit(self._fold, ticks)
+        future.add_done_callback(self._leave)
+        self._running.append(future)
 
     def close(self) -> list[Folder]:
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._check()
+        """Wait for all, and return the folders."""
+        self._threads.shutdown()
+        self._collect(self._running)
         return self._folders
 
-    def _check(self) -> None:
-        if self._error is not None:
-            raise overflow_error(self._plan, self._error)
+    def _fold(self, ticks: TickColumns) -> FoldCounts:
+        folder = self._idle.get()
+        try:
+            return folder.fold(ticks)
+        finally:
+            self._idle.put(folder)
 
-    def _run(self, folder: Folder) -> None:
-        while (ticks := self._queue.get()) is not None:
-            if self._error is not None:
-                continue
+    def _leave(self, _: Future[FoldCounts]) -> None:
+        self._room.release()
+
+    def _collect(self, done: list[Future[FoldCounts]]) -> None:
+        self._running = [future for future in self._running if future not in done]
+        for future in done:
             try:
-                counts = folder.fold(ticks)
+                self.counts += future.result()
             except SumOverflow as error:
-                self._error = error
-                continue
-            with self._lock:
-                self.counts += counts
+                raise overflow_error(self._plan, error) from None

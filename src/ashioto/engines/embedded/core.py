@@ -28,6 +28,7 @@ from ashioto.bars.algebra import (
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
+from ashioto.period import DAY_MS
 from ashioto.schedule.buckets import (
     NO_BUCKETS,
     bucket_end,
@@ -36,7 +37,6 @@ from ashioto.schedule.buckets import (
     frame_buckets,
     openings_between,
 )
-from ashioto.schedule.sessions import Flags, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ashioto.engines.embedded.sessions import SessionBook
     from ashioto.period import Period
     from ashioto.schedule.buckets import Buckets
+    from ashioto.schedule.sessions import Flags, Sessions
 
 BEGINNING: Final = -(2**62)
 """A time before every session: nothing exists yet."""
@@ -90,7 +91,7 @@ class BarCore:
         self._weight = dict.fromkeys(self._sums, 0.0)
         self._sources = roll_up_sources(plan.query.frames)
         self.tables = {f: FrameTable(FIXED + plan.int_width, plan.float_width) for f in plan.query.frames}
-        self._trimmed: dict[int, Sessions] = {}
+        self._reach: dict[int, int] = {}
         self.before_touch: Callable[[Period, Ints, Ints], None] = _all_in_memory
         self._moved: dict[Period, list[Ints]] = {f: [] for f in plan.query.frames}
         self._labels: dict[tuple[Sessions, Period], Ints] = {}
@@ -169,8 +170,8 @@ class BarCore:
                         self._moved[period].append(_spread(held, int(buckets.start[0]), int(buckets.start[-1])))
         self.now = now
 
-    def days(self) -> dict[int, tuple[int, int]]:
-        """Return the first and last market date (days) that ticks fell on, by number of the schedule."""
+    def reach(self) -> dict[int, int]:
+        """Return when the last market date that ticks fell on ends, ms, by number of the schedule."""
         table = self.tables[self.plan.query.base]
         rows = table.live_rows()
         groups = self.book.groups[table.ints[rows, KEY]]
@@ -178,18 +179,13 @@ class BarCore:
         for group, sessions in enumerate(self.book.group_sessions()):
             mine = rows[groups == group]
             if mine.shape[0]:
-                edges = np.array([table.ints[mine, FIRST_AT].min(), table.ints[mine, LAST_AT].max()])
-                first, last = sessions.days[sessions.index_of(edges)]
-                found[group] = (int(first), int(last))
+                last = sessions.days[sessions.index_of(table.ints[mine, LAST_AT].max(keepdims=True))]
+                found[group] = int(sessions.closes[sessions.days == last].max())
         return found
 
-    def trim(self, days: Mapping[int, tuple[int, int]]) -> None:
-        """Cut schedules to these market dates, as `days` gives them, so that fill ends there."""
-        schedules = self.book.group_sessions()
-        for group, (first, last) in days.items():
-            sessions = schedules[group]
-            kept = (sessions.days >= first) & (sessions.days <= last)
-            self._trimmed[group] = Sessions.build(sessions.opens[kept], sessions.closes[kept], sessions.days[kept])
+    def trim(self, reach: Mapping[int, int]) -> None:
+        """Let no bucket exist that begins after these times, as `reach` gives them: fill ends with the ticks."""
+        self._reach = dict(reach)
 
     def everything(self) -> None:
         """Count every bar of every key as changed."""
@@ -241,26 +237,26 @@ class BarCore:
         at = np.maximum(out[:, 1], 0)
         row, real = out[:, 2], out[:, 3] == 1
         start = table.ints[row, START]
-        end, day = bucket_end(period, query.align, start), table.ints[row, DAY]
+        end = bucket_end(period, query.align, start)
+        day = table.ints[row, DAY] if period.is_intraday else start // DAY_MS
         final = np.zeros(size, dtype=np.bool_)
         if buckets.start.shape[0]:
             start = np.where(known, buckets.start[at], start)
             end = np.where(known, buckets.end[at], end)
             day = np.where(known, buckets.day[at], day)
-            if query.continuous:
-                final = known & (buckets.closes_at[at] + query.grace_ms <= self.now)
+            final = known & (buckets.closes_at[at] + query.grace_ms <= self.now)
         return BarRows(key=out[:, 0], start=start, end=end, day=day, final=final, real=real, row=row)
 
     def _buckets(self, period: Period, group: int, ranges: Ints) -> Buckets:
-        """Return the buckets of a schedule that may stand in these ranges."""
-        if group < 0:
+        """Return the buckets of a schedule that may stand in these ranges; none where nothing is filled."""
+        if group < 0 or not self.plan.query.continuous:
             return NO_BUCKETS
         table = self.tables[period]
-        sessions = self._trimmed.get(group, self.book.group_sessions()[group])
+        sessions = self.book.group_sessions()[group]
         first = int(max(ranges[:, 1].min(), table.ints[table.ends[ranges[:, 0], 0], START].min()))
         last = int(ranges[:, 2].max())
         newest = int(table.ints[table.ends[ranges[:, 0], 1], LAST_AT].max())
-        until = max(self.now, newest) + 1
+        until = min(max(self.now, newest) + 1, self._reach.get(group, FOREVER))
         align = self.plan.query.align
         if period.is_intraday:
             return frame_buckets(sessions, period, align, first, until if last == FOREVER else last + period.millis)

@@ -6,19 +6,15 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from ashioto import naming
 from ashioto.logical.schedules import is_always_open
 from ashioto.schedule.calendars import calendar_sessions
-from ashioto.schedule.sessions import Sessions
-from ashioto.schema.arrow import int64_view
+from ashioto.schema.sessions import sessions_by_key
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from ashioto.log.base import Log
-    from ashioto.logical.nodes import Query, TimeFrame
+    from ashioto.logical.nodes import Query
+    from ashioto.schedule.sessions import Sessions
 
 Key = tuple[str, ...]
 _FIRST: Final = date(1970, 1, 1)
@@ -71,22 +67,5 @@ class LogSchedules:
         if offsets == self._offsets:
             return False
         self._offsets = offsets
-        self._sessions = _grouped(self._frame, self._log.view(topic, start=None, stop=None).data)
+        self._sessions = sessions_by_key(self._frame, self._log.view(topic, start=None, stop=None).data)
         return True
-
-
-def _grouped(frame: TimeFrame, rows: pa.RecordBatch) -> dict[Key, Sessions]:
-    names = [list(map(str, rows.column(theirs).to_pylist())) for _, theirs in frame.join]
-    of_key: dict[Key, list[int]] = {}
-    for row, key in enumerate(zip(*names, strict=True) if names else [()] * rows.num_rows):
-        of_key.setdefault(key, []).append(row)
-    opens = int64_view(rows.column(frame.open_column))
-    closes = int64_view(rows.column(frame.close_column))
-    days = int64_view(rows.column(frame.day_column))
-    shared: dict[Sessions, Sessions] = {}
-    result: dict[Key, Sessions] = {}
-    for key, found in of_key.items():
-        at = np.array(found, dtype=np.int64)
-        sessions = Sessions.build(opens[at], closes[at], days[at], label="/".join(key))
-        result[key] = shared.setdefault(sessions, sessions)
-    return result
