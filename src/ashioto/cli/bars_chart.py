@@ -33,20 +33,24 @@ def chart(
 ) -> None:
     """Draw candlesticks and volume: grey bars had no ticks, hollow ones are live."""
     from ashioto.charts.candles import Choice, candles_of, choose_series, write_chart
+    from ashioto.cli.bars_read import nothing
     from ashioto.cli.output import json_line
-    from ashioto.cli.project import moment, pairs
+    from ashioto.cli.project import pairs, time_range
+    from ashioto.errors import InputError
 
+    options = _options(out, size, gaps=gaps)
     keys = pairs(key or [], option="--key")
-    begin, stop = moment(start, option="--from"), moment(end, option="--to")
+    begin, stop = time_range(start, end)
     count = last if last or begin or stop else DEFAULT_BARS
-    if Path(source).suffix:
-        bars, title = choose_series(_of_file(Path(source), begin, stop), Choice(keys=keys, period=period))
-    else:
-        bars, title = choose_series(_of_project(source, keys, begin, stop, count, context), Choice(keys=keys))
-        title = f"{title} {source}"
+    of_file = bool(Path(source).suffix)
+    found = _of_file(Path(source), begin, stop) if of_file else _of_project(source, keys, begin, stop, count, context)
+    if not found.num_rows:
+        raise InputError(nothing("bars" if of_file else source, start, end), hint="another range, or rc bars read")
+    bars, title = choose_series(found, Choice(keys=keys, period=period))
+    title = title if of_file else f"{title} {source}"
     bars = bars.sort_by("bucket_start")
     shown = bars.slice(max(bars.num_rows - count, 0)) if count else bars
-    write_chart(candles_of(shown, title=title), out, _options(size, gaps=gaps))
+    write_chart(candles_of(shown, title=title), out, options)
     row = {"bars": shown.num_rows, "series": title, "out": str(out)}
     typer.echo(json_line(row) if as_json else f"drew {shown.num_rows} bars of {title}: {out}")
 
@@ -85,10 +89,12 @@ def _of_project(
     return bars_of(BarTable(bind_bar(kind, context=owner), project.log), keys, start, end, count)
 
 
-def _options(size: str, *, gaps: bool) -> ChartOptions:
+def _options(out: Path, size: str, *, gaps: bool) -> ChartOptions:
     from ashioto.charts.candles import ChartOptions
     from ashioto.errors import UsageError
 
+    if out.suffix.lower() not in {".png", ".html"}:
+        raise UsageError(f"--out {out}: no .png or .html", hint="e.g. --out bars.html, to zoom and hover in")
     width, _, height = size.partition("x")
     if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 240):
         raise UsageError(f"--size {size}: no size of at least 240x240", hint="e.g. --size 1400x800")

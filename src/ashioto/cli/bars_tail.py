@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from rich.table import Table
@@ -36,6 +39,7 @@ def tail(
     import sys
 
     from ashioto.bars.timebucket import BarTable
+    from ashioto.cli.bars_read import check_key
     from ashioto.cli.output import json_line
     from ashioto.cli.project import open_project, pairs
     from ashioto.clock import SystemClock
@@ -44,12 +48,24 @@ def tail(
     project = open_project()
     kinds = project.bars(bar or [], context)
     tables = [BarTable(bind_bar(kind, context=owner), project.log) for owner, kind in kinds]
-    following = BarTail(tables, pairs(key or [], option="--key"))
+    wanted = pairs(key or [], option="--key")
+    check_key([name for table in tables for name in table.key_columns], wanted)
+    following = BarTail(tables, wanted)
+    newest = following.newest()
+    if not newest:
+        typer.echo("no such bars yet" if once else "waiting for bars; ^C stops", err=True)
     if sys.stdout.isatty() and not as_json and not once:
-        watch(following, SystemClock(), seconds)
-        return
-    for row in following.newest() if once else following.follow(SystemClock(), seconds):
-        typer.echo(json_line(row) if as_json else line_of(row))
+        shown = partial(watch, following, SystemClock(), seconds)
+    else:
+        rows = newest if once else chain(newest, following.follow(SystemClock(), seconds))
+        shown = partial(_print, rows, json_line if as_json else line_of)
+    with suppress(KeyboardInterrupt):
+        shown()
+
+
+def _print(rows: Iterable[Row], form: Callable[[Row], str]) -> None:
+    for row in rows:
+        typer.echo(form(row))
 
 
 class BarTail:
@@ -90,8 +106,7 @@ class BarTail:
         return found
 
     def follow(self, clock: Clock, seconds: float | None) -> Iterator[Row]:
-        """Yield the newest bar of every series, then each bar as it is written."""
-        yield from self.newest()
+        """Yield each bar as it is written."""
         end = None if seconds is None else clock.monotonic() + seconds
         while end is None or clock.monotonic() < end:
             rows = self.poll()

@@ -205,10 +205,11 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
         screen.tell(
             "running; ^C stops. In another terminal: rc ticks simulate, rc ticks send FILE --speed 60, rc bars tail"
         )
-        _loop(server, screen)
+        run_until_stopped(server, screen)
 
 
-def _loop(server: DevServer, screen: Screen) -> None:
+def run_until_stopped(server: DevServer, screen: Screen) -> None:
+    """Turn a project over until SIGINT, SIGTERM or SIGHUP, then write what has been read."""
     clock = server.base_clock
     reported = clock.monotonic()
     with _signals() as stopping:

@@ -82,6 +82,7 @@ def _project_findings() -> Iterator[Finding]:
     names = ", ".join(context.name for context in project.contexts)
     yield Finding(state="ok", check="project", detail=f"{project.config.file}: {names}")
     yield from _topics(project)
+    yield from _running(project)
     for context in project.contexts:
         yield from _reach(project, context)
     yield from _counters(project)
@@ -107,7 +108,22 @@ def _topics(project: Project) -> Iterator[Finding]:
     yield Finding(state="ok", check="log", detail=f"{where}: {records:,} records were written")
 
 
+def _running(project: Project) -> Iterator[Finding]:
+    """Say whether `rc dev` runs, and by which clock when it is not that of the wall."""
+    from ashioto.cli.dev_lock import running
+    from ashioto.cli.replay import reached
+    from ashioto.schedule.sessions import time_text
+
+    process = running(project.config.log.path)
+    yield Finding(state="ok", check="rc dev", detail=f"runs as process {process}" if process else "does not run")
+    market = reached(project.log)
+    if market is not None:
+        detail = f"that of a replay, at {time_text(market)}; `rc dev --wall` returns to today"
+        yield Finding(state="ok", check="clock", detail=detail)
+
+
 def _reach(project: Project, context: Context) -> Iterator[Finding]:
+    from ashioto.cli.replay import reached
     from ashioto.clock import SystemClock
     from ashioto.errors import UnknownTopicError, UsageError
     from ashioto.schedule.sessions import time_text
@@ -130,7 +146,9 @@ def _reach(project: Project, context: Context) -> Iterator[Finding]:
         return
     ends = {key: int(sessions.closes[-1]) for key, sessions in keys.items()}
     first = min(ends, key=lambda key: ends[key])
-    soon = ends[first] < SystemClock().now_ms() + SOON_DAYS * _DAY_MS
+    market = reached(project.log)
+    today = SystemClock().now_ms() if market is None else market
+    soon = ends[first] < today + SOON_DAYS * _DAY_MS
     detail = f"{len(keys)} keys; the first to end is {' '.join(first)} at {time_text(ends[first])}"
     yield Finding(state="warning" if soon else "ok", check=check, detail=detail + (", import more" if soon else ""))
 

@@ -25,6 +25,8 @@ def init(folder: Annotated[Path, typer.Argument(help="Where; made if it is not t
         raise UsageError(
             f"{folder.resolve()} already holds {', '.join(taken)}", hint="choose another folder: rc init my-bars"
         )
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", hint="choose a folder: rc init my-bars")
     folder.mkdir(parents=True, exist_ok=True)
     for name, template in FILES.items():
         (folder / name).write_text(read_template(template), encoding="utf-8")

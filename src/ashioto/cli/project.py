@@ -67,19 +67,24 @@ class Project:
         """Return the classes of bars of these names; every one when there are no names.
 
         Raises:
-            UsageError: A name is unknown; names those there are.
+            UsageError: A name is unknown, or that of bars in several contexts; names those there are.
         """
         chosen = self.contexts if context is None else [self.context(context)]
-        known = {
-            query.bar(period).__name__: (owner, query.bar(period))
-            for owner in chosen
-            for query in owner.queries.values()
-            for period in query.frames
-        }
+        known: dict[str, list[tuple[Context, type[Bar]]]] = {}
+        for owner in chosen:
+            for query in owner.queries.values():
+                for period in query.frames:
+                    kind = query.bar(period)
+                    known.setdefault(kind.__name__, []).append((owner, kind))
+        if not names:
+            return [one for found in known.values() for one in found]
         for name in names:
             if name not in known:
                 raise UsageError(f"no bars {name!r}", hint=f"there are {', '.join(known) or 'none'}")
-        return [known[name] for name in names or known]
+            owners = [owner.name for owner, _ in known[name]]
+            if len(owners) > 1:
+                raise UsageError(f"several contexts have bars {name!r}", hint=f"--context {' or '.join(owners)}")
+        return [known[name][0] for name in names]
 
     def schedule(self, context: Context) -> TimeFrame:
         """Return how the context's queries read their schedule.
@@ -150,14 +155,34 @@ def moment(text: str | None, *, option: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def time_range(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:
+    """Return the moments of `--from` and `--to`.
+
+    Raises:
+        UsageError: One is no time, or nothing lies between them.
+
+    >>> time_range(None, "2025-01-06")
+    (None, datetime.datetime(2025, 1, 6, 0, 0, tzinfo=datetime.timezone.utc))
+    """
+    first, last = moment(start, option="--from"), moment(end, option="--to")
+    if first is not None and last is not None and last <= first:
+        raise UsageError(f"nothing lies between --from {start} and --to {end}", hint="--to is later, and not included")
+    return first, last
+
+
 def day_range(start: str | None, end: str | None) -> tuple[date | None, date | None]:
     """Return the dates of `--from` and `--to`.
 
     Raises:
-        UsageError: One is no date.
+        UsageError: One is no date, or the last lies before the first.
 
     >>> day_range("2025-01-06", None)
     (datetime.date(2025, 1, 6), None)
     """
-    first, last = moment(start, option="--from"), moment(end, option="--to")
-    return first.date() if first else None, last.date() if last else None
+    first, last = (
+        found.date() if (found := moment(text, option=option)) else None
+        for text, option in ((start, "--from"), (end, "--to"))
+    )
+    if first is not None and last is not None and last < first:
+        raise UsageError(f"--to {end} lies before --from {start}", hint="turn them round")
+    return first, last

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pyarrow as pa
 
 SOON_MS: Final = 7 * 86_400_000
@@ -16,24 +18,44 @@ _DAY_MS: Final = 86_400_000
 
 def check(
     source: Annotated[
-        str | None, typer.Argument(help="A CSV or Parquet file; without, the project's schedule.")
+        str | None, typer.Argument(help="A file, or a calendar such as XNYS; without, the project's schedule.")
     ] = None,
     *,
+    start: Annotated[str | None, typer.Option("--from", help="First market date; calendars need it.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Last market date; calendars need it.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="column=value: only these.")] = None,
     context: Annotated[str | None, typer.Option(help="Where the schedule is declared.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Find overlapping and empty sessions, and say how far ahead each key reaches; exit code 1 if any is wrong."""
     from ashioto.cli.output import print_rows
-    from ashioto.cli.project import pairs
+    from ashioto.cli.project import day_range, pairs
     from ashioto.cli.schedule_source import load_rows
     from ashioto.clock import SystemClock
 
-    names, rows = load_rows(source, pairs(key or [], option="--key"), context, None, None)
-    found = findings(names, rows, SystemClock().now_ms())
+    first, last = day_range(start, end)
+    names, rows = load_rows(source, pairs(key or [], option="--key"), context, first, last)
+    found = findings(names, between(rows, first, last), SystemClock().now_ms())
     print_rows(found, title=source or "schedule", as_json=as_json, empty="no sessions")
     if not found or any(row["overlapping"] or row["empty"] for row in found):
         raise typer.Exit(1)
+
+
+def between(rows: pa.Table, first: date | None, last: date | None) -> pa.Table:
+    """Return the sessions of some market dates, both ends included.
+
+    Args:
+        rows: Sessions with a market_date.
+        first: First date; None is the beginning.
+        last: Last date; None is the end.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for bound, holds in ((first, pc.greater_equal), (last, pc.less_equal)):
+        if bound is not None:
+            rows = rows.filter(holds(rows["market_date"], pa.scalar(bound, pa.date32())))
+    return rows
 
 
 def findings(names: tuple[str, ...], rows: pa.Table, now_ms: int) -> list[dict[str, object]]:

@@ -31,11 +31,14 @@ def show(
     from ashioto.cli.project import moment, pairs
     from ashioto.cli.schedule_source import load_schedule
     from ashioto.clock import SystemClock
+    from ashioto.errors import InputError
 
     said = moment(week, option="--week")
     today = (said or datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC)).date()
     monday = today - today.weekday() * _DAY
     names, found = load_schedule(source, pairs(key or [], option="--key"), context, monday, monday + 6 * _DAY)
+    if key and not found:
+        raise InputError(f"the schedule has no sessions of {' '.join(key)}", hint="rc schedule check lists its keys")
     if said is None:
         monday = nearest_week(found, monday)
     rows = week_rows(found, monday)

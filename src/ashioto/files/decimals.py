@@ -185,8 +185,13 @@ def _odd_block(found: _Scaled, at: int, block: Floats, scale: int, texts: pa.Arr
     found.rounded += _write_singles(whole, block, np.flatnonzero(_off(exact)), scale)
     found.refuse("is NaN or infinite", at, ~finite)
     for row in np.flatnonzero(large).tolist():
-        number = np.float32(block[row]) if np.float32(block[row]) == block[row] else block[row]
-        _write_exactly(found, at + row, str(number) if texts is None else texts[at + row].as_py(), scale)
+        _write_exactly(found, at + row, _shortest(block[row]) if texts is None else texts[at + row].as_py(), scale)
+
+
+def _shortest(number: np.float64) -> str:
+    """Return the fewest digits that say a double, or a number of single precision; whole numbers are what they are."""
+    single = np.float32(number)
+    return str(single if single == number and number != np.rint(number) else number)
 
 
 def _write_singles(whole: Ints, block: Floats, rows: Ints, scale: int) -> int:

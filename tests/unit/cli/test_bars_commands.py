@@ -9,7 +9,7 @@ import pytest
 from ashioto import Period
 from ashioto.bars.timebucket import BarTable
 from ashioto.cli.bars_tail import BarTail, Screen, watch
-from ashioto.clock import ManualClock
+from ashioto.clock import ManualClock, SystemClock
 from ashioto.dsl.bar import bind_bar
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def test_no_bars_are_said_so(run: Callable[..., Result], project: Project) -> No
         (("--key", "EURUSD"), "no name=value"),
         (("--from", "soon"), "--from soon: no time"),
         (("--context", "other"), "no context 'other'"),
+        (("--from", "2025-01-07", "--to", "2025-01-06"), "nothing lies between --from 2025-01-07 and --to 2025-01-06"),
+        (("--from", "2025-01-07", "--to", "2025-01-07"), "nothing lies between"),
     ],
 )
 def test_wrong_options_are_named(
@@ -104,6 +106,43 @@ def test_wrong_options_are_named(
 ) -> None:
     assert project.log is not None
     assert message in run("bars", "read", "RateBar1m", *args, code=2).stderr
+
+
+@pytest.mark.parametrize("key", [("symbol=USDJPY",), ("broker=FX", "symbol=USDJPY")])
+def test_a_key_without_bars_is_named(
+    run: Callable[..., Result], write_bars: Callable[..., None], key: tuple[str, ...]
+) -> None:
+    options = [text for one in key for text in ("--key", one)]
+    assert rows_of(run("bars", "read", "RateBar1m", "--json", *options)) == []
+    write_bars("EURUSD")
+    said = run("bars", "read", "RateBar1m", *options, code=1).stderr
+    assert f"there are no bars of {' '.join(key)}" in said
+    assert "there are bars of FX EURUSD" in said
+
+
+def test_an_empty_range_is_named(run: Callable[..., Result], write_bars: Callable[..., None]) -> None:
+    write_bars("EURUSD")
+    args = ("RateBar1m", "--from", "2031-01-06", "--to", "2031-01-07")
+    assert "no RateBar1m from 2031-01-06 to 2031-01-07" in run("bars", "read", *args).output
+    assert "no RateBar1m from 2031-01-06 to 2031-01-07" in run("bars", "chart", *args, code=1).stderr
+
+
+def test_following_says_that_it_waits(run: Callable[..., Result], project: Project) -> None:
+    assert project.log is not None
+    assert "waiting for bars" in run("bars", "tail", "--seconds", "0").stderr
+    assert "no such bars yet" in run("bars", "tail", "--once").stderr
+    assert "no key column 'symbool'" in run("bars", "tail", "--key", "symbool=EURUSD", code=2).stderr
+
+
+def test_an_interrupt_ends_following(
+    run: Callable[..., Result], write_bars: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_bars(count=2)
+    monkeypatch.setattr(SystemClock, "sleep", interrupt)
+    assert len(run("bars", "tail", "--bar", "RateBar1m").output.splitlines()) == 1
 
 
 def test_the_newest_of_each_series_is_printed_once(run: Callable[..., Result], write_bars: Callable[..., None]) -> None:
@@ -140,8 +179,15 @@ def test_what_is_written_is_followed(table: BarTable, write_bars: Callable[..., 
 
 
 def test_following_ends_when_the_time_is_up(table: BarTable, write_bars: Callable[..., None]) -> None:
+    class Market(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            write_bars(count=1 + self.now_ms() // 400)
+            super().sleep(seconds)
+
     write_bars(count=2)
-    assert [row["ticks"] for row in BarTail([table], {}).follow(ManualClock(), 1.0)] == [2]
+    found = [(row["ticks"], row["final"]) for row in BarTail([table], {}).follow(Market(), 1.0)]
+    assert found[:4] == [(1, False)] * 4
+    assert found[-3:] == [(1, True), (2, True), (3, False)]
 
 
 def test_the_screen_keeps_the_newest_version_of_the_last_bars(table: BarTable, write_bars: Callable[..., None]) -> None:
@@ -184,6 +230,7 @@ def test_several_series_must_be_told_apart(run: Callable[..., Result], write_bar
     write_bars("USDJPY")
     assert "2 series of bars" in run("bars", "chart", "RateBar1m", code=1).stderr
     assert "no size" in run("bars", "chart", "RateBar1m", *EURUSD, "--size", "big", code=2).stderr
+    assert "no .png or .html" in run("bars", "chart", "RateBar1m", *EURUSD, "--out", "a.gif", code=2).stderr
 
 
 def test_a_chart_of_a_file_needs_no_project(

@@ -34,6 +34,11 @@ def test_nothing_is_overwritten(run: Callable[..., Result], folder: Path) -> Non
     assert (folder / "bars.py").read_text(encoding="utf-8") == "mine"
 
 
+def test_a_file_is_no_folder(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    assert "taken is a file" in run("init", tmp_path / "taken", code=2).stderr
+
+
 def test_a_new_folder_is_made(run: Callable[..., Result], tmp_path: Path) -> None:
     result = run("init", tmp_path / "deep" / "down")
     assert (tmp_path / "deep" / "down" / "ashioto.toml").is_file()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,15 @@ def test_bars_are_found_by_name_in_every_context(two: Project) -> None:
         two.bars(["RateBar5m"], "coins")
 
 
+def test_bars_of_one_name_in_two_contexts_need_one(two: Project) -> None:
+    (trading, coins) = two.contexts
+    both = replace(two, contexts=[trading, trading])
+    assert len(both.bars([])) == 2 * len(two.bars([], "trading"))
+    with pytest.raises(UsageError, match="several contexts have bars 'RateBar5m'"):
+        both.bars(["RateBar5m"])
+    assert coins.name == "coins"
+
+
 def test_a_context_that_is_always_open_has_no_schedule_with_rows(two: Project) -> None:
     assert two.schedule(two.context("trading")).schedule.name == "MarketSchedule"
     with pytest.raises(UsageError, match="no query of coins has a schedule"):
@@ -100,3 +110,6 @@ def test_options_are_read() -> None:
     assert moment("2025-01-06T18:00+09:00", option="--from") == datetime(2025, 1, 6, 9, tzinfo=UTC)
     assert moment(None, option="--from") is None
     assert day_range("2025-01-06T12:00", None) == (date(2025, 1, 6), None)
+    with pytest.raises(UsageError, match="--to 2025-01-05 lies before --from 2025-01-06"):
+        day_range("2025-01-06", "2025-01-05")
+    assert day_range("2025-01-06", "2025-01-06") == (date(2025, 1, 6), date(2025, 1, 6))

@@ -168,6 +168,23 @@ def test_a_sound_schedule_passes_and_says_how_far_it_reaches(run: Callable[..., 
     assert rows["BTCUSD"]["days_ahead"] > 10_000
 
 
+def test_a_range_of_a_schedule_is_checked(run: Callable[..., Result], file: Path) -> None:
+    run("schedule", "import", file)
+    rows = rows_of(run("schedule", "check", "--from", "2025-01-07", "--json"))
+    assert [(row["symbol"], row["sessions"]) for row in rows] == [("A", 1)]
+    rows = rows_of(run("schedule", "check", file, "--to", "2025-01-06", "--json"))
+    assert [(row["symbol"], row["sessions"]) for row in rows] == [("A", 2), ("B", 1)]
+    (row,) = rows_of(run("schedule", "check", "XTKS", "--from", "2025-01-06", "--to", "2025-01-10", "--json"))
+    assert (row["sessions"], row["overlapping"], row["reaches"]) == (10, 0, "2025-01-10T06:30:00Z")
+    assert "goes on for ever" in run("schedule", "check", "XTKS", code=2).stderr
+
+
+def test_a_key_without_sessions_is_named(run: Callable[..., Result], file: Path) -> None:
+    run("schedule", "import", file)
+    assert "has no sessions of symbol=Z" in run("schedule", "show", "--key", "symbol=Z", code=1).stderr
+    assert "no sessions" in run("schedule", "check", "--key", "symbol=Z", code=1).output
+
+
 def test_overlaps_and_empty_sessions_of_a_file_are_found(
     run: Callable[..., Result], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
