@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ashioto.files.decimals import scale_of, scaled
@@ -147,6 +147,7 @@ def test_digits_are_found(array: pa.Array, scale: int) -> None:
 @given(
     st.lists(st.builds(lambda u, d: Decimal(u).scaleb(-d), st.integers(-(10**8), 10**8), st.integers(0, 9)), min_size=1)
 )
+@example([Decimal("1E-7"), Decimal(92184416)])
 def test_found_digits_lose_nothing(numbers: list[Decimal]) -> None:
     for array in (pa.array([float(n) for n in numbers]), pa.array([f"{n:f}" for n in numbers])):
         scale = scale_of([array])
