@@ -12,6 +12,7 @@ from ashioto import keys
 from ashioto.dsl.bar import bind_bar
 from ashioto.errors import UnknownTopicError, UsageError
 from ashioto.log.opening import default_log
+from ashioto.logical.outputs import computed
 from ashioto.schema.arrow import user_table
 
 if TYPE_CHECKING:
@@ -161,6 +162,10 @@ class BarTable:
         """Do what `read` does, from asyncio: in a thread."""
         return await asyncio.to_thread(self.read, *key, start=start, end=end, limit=limit, newest_first=newest_first)
 
+    def as_read(self, stored: pa.RecordBatch) -> pa.Table:
+        """Return stored bars of this table as `read` gives them."""
+        return user_table(pa.Table.from_batches([stored]), computed=computed(self.binding.query.outputs))
+
     def _check_key(self, key: tuple[str, ...]) -> None:
         if len(key) != len(self.key_columns):
             raise UsageError(
@@ -180,7 +185,7 @@ class BarTable:
                 hint="topics are made once, before anything runs: rc dev, or rc infra apply",
                 topic=self.binding.topic,
             ) from error
-        return user_table(pa.Table.from_batches([page.data]))
+        return self.as_read(page.data)
 
 
 def _time_bytes(moment: Moment) -> bytes:

@@ -92,8 +92,6 @@ class BarTail:
         """Return the bars written since the last call, in the order of the log."""
         import pyarrow as pa
 
-        from ashioto.schema.arrow import user_table
-
         found: list[Row] = []
         for table, offsets in zip(self._tables, self._offsets, strict=True):
             for partition, offset in offsets.items():
@@ -102,7 +100,7 @@ class BarTail:
                     continue
                 offsets[partition] = part.base_offset + part.data.num_rows
                 data = part.data if part.tombstones is None else part.data.filter(pa.array(~part.tombstones))
-                found += self._rows(table, user_table(pa.Table.from_batches([data])))
+                found += self._rows(table, table.as_read(data))
         return found
 
     def follow(self, clock: Clock, seconds: float | None) -> Iterator[Row]:

@@ -31,6 +31,20 @@ RESERVED: Final = frozenset({*ENVELOPE, "period"})
 """Names that no key or selected column may take."""
 
 
+def computed(outputs: tuple[Output, ...]) -> frozenset[str]:
+    """Return the names of the columns that are more than one tick's value: sums, averages, expressions.
+
+    >>> from ashioto.logical.nodes import Output
+    >>> sorted(computed((Output(name="open", expr=Agg(func="first", arg=Col(name="price"))),)))
+    []
+    """
+    picks = {"first", "last", "min", "max"}
+    plain = {
+        o.name for o in outputs if isinstance(o.expr, Agg) and o.expr.func in picks and isinstance(o.expr.arg, Col)
+    }
+    return frozenset(o.name for o in outputs) - plain
+
+
 def output_types(outputs: tuple[Output, ...], entity: Entity) -> dict[str, DataType]:
     """Return the type of each selected column, by name.
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ashioto import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ashioto.logical.nodes import DataType, Entity
 
@@ -131,12 +131,31 @@ def _time_text(ms: pa.Array) -> pa.Array:
     return pc.utf8_lpad(pc.cast(ms, pa.string()), keys.TIME_DIGITS, padding="0")
 
 
-def user_table(table: pa.Table) -> pa.Table:
-    """Return a table as users get it: decimals 128 bits wide, hidden partials left out."""
+def user_table(table: pa.Table, *, computed: Collection[str] = ()) -> pa.Table:
+    """Return a table as users get it: decimals 128 bits wide, hidden partials left out.
+
+    Args:
+        table: As it is stored.
+        computed: Columns that may have more digits than their inputs, as sums have; they get 38.
+    """
     names = [n for n in table.schema.names if not n.startswith("__")]
-    table = table.select(names)
-    fields = [
-        f.with_type(pa.decimal128(f.type.precision, f.type.scale)) if pa.types.is_decimal64(f.type) else f
-        for f in table.schema
-    ]
-    return table.cast(pa.schema(fields))
+    columns = {n: _wide(table[n], 38 if n in computed else None) for n in names}
+    return pa.table(columns)
+
+
+def _wide(column: pa.ChunkedArray, precision: int | None) -> pa.ChunkedArray:
+    kind = column.type
+    if not pa.types.is_decimal64(kind):
+        return column
+    if precision is None:
+        return column.cast(pa.decimal128(kind.precision, kind.scale))
+    wide = pa.decimal128(precision, kind.scale)
+    chunks = [_from_units(int64_view(c), wide, np.asarray(c.is_null())) for c in column.chunks]
+    return pa.chunked_array(chunks, type=wide)
+
+
+def _from_units(units: npt.NDArray[np.int64], kind: pa.Decimal128Type, null: npt.NDArray[np.bool_]) -> pa.Array:
+    words = np.empty((units.shape[0], 2), dtype=np.int64)
+    words[:, 0], words[:, 1] = units, units >> 63
+    valid = pa.array(~null).buffers()[1] if null.any() else None
+    return pa.Array.from_buffers(kind, units.shape[0], [valid, pa.py_buffer(words)])

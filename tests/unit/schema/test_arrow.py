@@ -166,3 +166,11 @@ def test_users_get_wide_decimals_and_no_hidden_columns() -> None:
         [("close", pa.decimal128(18, 5)), ("symbol", CODED), ("market_date", pa.date32())]
     )
     assert given_out["close"].to_pylist() == [Decimal("1.5"), None]
+
+
+@given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1)), st.integers(0, 9))
+def test_computed_columns_hold_whatever_64_bits_hold(units: list[int | None], scale: int) -> None:
+    stored = pa.table({"volume": column(units, pa.decimal64(18, scale))})
+    wide = user_table(stored, computed={"volume"})["volume"]
+    assert wide.type == pa.decimal128(38, scale)
+    assert wide.to_pylist() == [None if unit is None else Decimal(unit).scaleb(-scale) for unit in units]

@@ -211,7 +211,10 @@ class BarCore:
 
     def _changed(self, period: Period, ranks: Ints | None) -> pa.Table:
         table, query = self.tables[period], self.plan.query
-        touched = dirty_ranges(table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous))
+        touched = dirty_ranges(
+            table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous),
+            int(self.plan.passes_on_all),
+        )  # fmt: skip
         ranges = np.concatenate([touched, *self._moved[period]])
         self._moved[period] = []
         if not ranges.shape[0]:

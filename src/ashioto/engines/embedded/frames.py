@@ -74,6 +74,13 @@ def unlink(links: Ints, ends: Ints, key: int, row: int) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
+def unlink_all(links: Ints, ends: Ints, ints: Ints, rows: Ints) -> None:
+    """Take rows out of the chains of their keys."""
+    for row in rows:
+        unlink(links, ends, ints[row, KEY], row)
+
+
+@nb.njit(cache=True, nogil=True)
 def merge(
     ops: Ints, ints: Ints, floats: Floats, links: Ints, ends: Ints, marks: Ints, free: Ints, used: int,
     other: Ints, other_f: Floats, cut: int,
@@ -151,10 +158,11 @@ def overflow(ops: Ints, ints: Ints, links: Ints, ends: Ints, other: Ints) -> int
 
 
 @nb.njit(cache=True, nogil=True)
-def dirty_ranges(ints: Ints, links: Ints, marks: Ints, ripples: int, fills: int) -> Ints:
+def dirty_ranges(ints: Ints, links: Ints, marks: Ints, ripples: int, fills: int, passes: int) -> Ints:
     """Return (key, first start, last start) of the buckets that touched bars change; clears the marks.
 
-    A bar whose last tick changed also changes the empty buckets up to the next bar, and with `ripples` that bar.
+    A bar whose last tick changed also changes the empty buckets up to the next bar, and with `ripples` that bar; with
+    `passes` so does any bar that was touched.
     """
     count = 0
     for row in range(marks.shape[0]):
@@ -166,7 +174,7 @@ def dirty_ranges(ints: Ints, links: Ints, marks: Ints, ripples: int, fills: int)
         if not marks[row]:
             continue
         until = ints[row, START]
-        if marks[row] & CARRY and (fills or ripples):
+        if (passes or marks[row] & CARRY) and (fills or ripples):
             after = links[row, 1]
             until = ints[after, START] - (0 if ripples else 1) if after >= 0 else FOREVER
         found[count, 0], found[count, 1], found[count, 2] = ints[row, KEY], ints[row, START], until
@@ -280,15 +288,16 @@ class FrameTable:
 
     def drop(self, rows: Ints) -> None:
         """Forget bars."""
-        for row in rows:
-            unlink(self.links, self.ends, int(self.ints[row, KEY]), int(row))
-            self.ints[row, COUNT] = 0
-            self.marks[row] = 0
-            self._used -= 1
-            self._free[self._used] = row
+        taken = self._free[: self._used]
+        kept = taken[~np.isin(taken, rows)]
+        unlink_all(self.links, self.ends, self.ints, rows)
+        self.ints[rows, COUNT] = 0
+        self.marks[rows] = 0
+        self._free[: self._used] = np.concatenate([kept, rows])
+        self._used = kept.shape[0]
 
     def live_rows(self) -> Ints:
-        """Return the rows that hold a bar."""
+        """Return the rows that hold a bar, ascending."""
         return np.sort(self._free[: self._used])
 
     def _reserve(self, more: int) -> None:

@@ -53,6 +53,14 @@ class CompiledQuery:
         """Whether a bar's columns depend on the previous bar, so that a revision reaches the next one."""
         return any(isinstance(e, Previous) for o in self.query.outputs for e in walk(o.expr))
 
+    @property
+    def passes_on_all(self) -> bool:
+        """Whether later bars take over more than the last tick of a bar, so that any revision of it reaches them."""
+        taken = [e.output for o in self.query.outputs for e in walk(o.expr) if isinstance(e, Previous)]
+        taken += [rule.expr.output for rule in self.query.when_empty if isinstance(rule.expr, Previous)]
+        inside = [e for o in self.query.outputs if o.name in taken for e in walk(o.expr)]
+        return any(isinstance(e, Agg) and e.func != "last" for e in inside)
+
     def slot_of(self, agg: Agg) -> int:
         """Return the number of the slot that a first, last, min, max, sum or avg reads."""
         return self.aggregates[_stored(agg)]

@@ -114,7 +114,7 @@ class Residency:
                     continue
                 kept.append(bar)
                 start = int(keys.decode(key)[-1])
-                done = bar.column("final")[0].as_py() if first is None else start < first
+                done = self._closed(bar) if first is None else start < first
                 if done:
                     self._from[period][code] = start + 1
                     return code, pa.Table.from_batches(kept)
@@ -122,6 +122,10 @@ class Residency:
                 self._from[period][code] = BEGINNING
                 return (code, pa.Table.from_batches(kept)) if kept else None
             limit = _PAGE * 8
+
+    def _closed(self, bar: pa.RecordBatch) -> bool:
+        """Return whether older bars can stay in the log: they are final, or of a sparse query."""
+        return not self._core.plan.query.continuous or bool(bar.column("final")[0].as_py())
 
     def _load(self, period: Period, parts: list[tuple[int, pa.Table]]) -> None:
         if not parts:
