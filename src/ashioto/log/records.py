@@ -24,11 +24,11 @@ def unknown_topic(topic: str) -> UnknownTopicError:
 
     >>> print(unknown_topic("trading.rate"))
     the topic trading.rate does not exist
-    Hint: `rc dev` and `rc infra apply` create the topics of a project
+    Hint: `rc dev` creates the topics of a project
     """
     return UnknownTopicError(
         f"the topic {topic} does not exist",
-        hint="`rc dev` and `rc infra apply` create the topics of a project",
+        hint="`rc dev` creates the topics of a project",
         topic=topic,
     )
 

@@ -191,7 +191,7 @@ class EntitySet(Generic[R]):
     def _missing(self) -> UnknownTopicError:
         return UnknownTopicError(
             f"the topic {self.topic} does not exist yet",
-            hint="topics are made once, before anything runs: rc dev, or rc infra apply",
+            hint="topics are made once, before anything runs: start rc dev",
             topic=self.topic,
         )
 
