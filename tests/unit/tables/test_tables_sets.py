@@ -203,7 +203,7 @@ def test_a_topic_that_was_never_made_says_how(tmp_path: Path) -> None:
     for use in (lambda: trading.set(Rate, log=empty).add(rate()), lambda: trading.set(Symbol, log=empty).read()):
         with pytest.raises(UnknownTopicError, match="does not exist yet") as caught:
             use()
-        assert "rc infra apply" in caught.value.hint
+        assert "rc dev" in caught.value.hint
     empty.close()
 
 

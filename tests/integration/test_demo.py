@@ -1,0 +1,42 @@
+"""`make demo` works from one end to the other, and shows what it says it shows."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ashioto.cli import demo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def section(text: str, title: str) -> list[list[str]]:
+    """The rows of a printed table, as words."""
+    table = text.split(title)[1].split("───")[-1]
+    return [line.split() for line in table.split("\n\n")[0].splitlines() if line.strip().startswith("2025")]
+
+
+def test_the_demo_shows_what_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["demo", "--out", str(tmp_path)])
+    demo.main()
+    said = capsys.readouterr().out
+    before = section(said, "at 01:31, before the late ticks")
+    after = section(said, "5m after the late ticks")
+    assert [row[1] for row in before] == ["01:10:00Z", "01:15:00Z", "01:20:00Z", "01:25:00Z", "01:30:00Z"]
+    assert [row[-2:] for row in after] == [["yes", "no"]] * 2 + [["yes", "yes"]] * 2 + [["no", "yes"]]
+    assert before[0] == after[0]
+    assert before[1][5] != after[1][5]
+    assert {row[5] for row in after[1:]} == {after[1][5]}
+    weekend = section(said, "around the weekend")
+    assert [row[1] for row in weekend] == ["21:50:00Z", "21:55:00Z", "21:00:00Z", "21:05:00Z"]
+    lunch = section(said, "around the lunch break")
+    assert [row[1] for row in lunch] == ["02:20:00Z", "02:25:00Z", "03:30:00Z", "03:35:00Z"]
+    newest = section(said, "5m, the newest")
+    assert [row[-2] for row in newest] == ["yes", "yes", "yes", "no"]
+    assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert "<html" in (tmp_path / "weekend.html").read_text(encoding="utf-8")
