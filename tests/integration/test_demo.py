@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ashioto.cli import demo
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 def section(text: str, title: str) -> list[list[str]]:
     """The rows of a printed table, as words."""
-    table = text.split(title)[1].split("───")[-1]
-    return [line.split() for line in table.split("\n\n")[0].splitlines() if line.strip().startswith("2025")]
+    lines = [line.strip() for line in text.split(title)[1].splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("──")) + 1
+    return [line.split() for line in takewhile(lambda line: line.startswith("2025"), lines[first:])]
 
 
 def test_the_demo_shows_what_it_says(
