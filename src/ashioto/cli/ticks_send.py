@@ -200,7 +200,7 @@ def play(
     base: Clock,
     tell: Callable[[int, int], None],
 ) -> SendReport:
-    """Send each tick when a replay clock reaches it; the clock is announced before the first.
+    """Send each tick when a replay clock reaches it; the clock is announced before the first, and goes on at real pace.
 
     Args:
         target: The stream.
@@ -215,7 +215,7 @@ def play(
     import numpy as np
     import pyarrow as pa
 
-    from ashioto.cli.replay import announce
+    from ashioto.cli.replay import replay
     from ashioto.schema.arrow import int64_view
 
     at = target.entity.__entity__.timestamp
@@ -224,18 +224,18 @@ def play(
         return SendReport(ticks=0)
     ticks = pa.concat_tables(parts).sort_by(at).combine_chunks()
     times = int64_view(ticks[at])
-    clock = announce(target.log, base, event_ms=int(times[0]), speed=playback.speed, lead_ms=LEAD_MS)
     sent = 0
-    while sent < ticks.num_rows:
-        until = int(np.searchsorted(times, clock.now_ms(), side="right"))
-        if until > sent:
-            sent += target.add_range(ticks.slice(sent, until - sent))
-            tell(sent, ticks.num_rows)
-        if sent < ticks.num_rows:
-            wait = (int(times[sent]) - clock.now_ms()) / 1000 / playback.speed
-            clock.sleep(max(wait, STEP_SECONDS))
-    while clock.now_ms() < int(times[-1]) + playback.linger_ms:
-        clock.sleep(STEP_SECONDS)
+    with replay(target.log, base, event_ms=int(times[0]), speed=playback.speed, lead_ms=LEAD_MS) as clock:
+        while sent < ticks.num_rows:
+            until = int(np.searchsorted(times, clock.now_ms(), side="right"))
+            if until > sent:
+                sent += target.add_range(ticks.slice(sent, until - sent))
+                tell(sent, ticks.num_rows)
+            if sent < ticks.num_rows:
+                wait = (int(times[sent]) - clock.now_ms()) / 1000 / playback.speed
+                clock.sleep(max(wait, STEP_SECONDS))
+        while clock.now_ms() < int(times[-1]) + playback.linger_ms:
+            clock.sleep(STEP_SECONDS)
     return SendReport(ticks=sent)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from ashioto.cli.replay import announce, reached
+from ashioto.cli.replay import Line, announce, announced, reached
 from ashioto.cli.ticks_send import Playback, play, send_all
 from ashioto.cli.ticks_simulate import run as simulate
 from ashioto.clock import ManualClock, SystemClock
@@ -154,10 +154,38 @@ def test_playback_sends_each_tick_when_its_time_has_come(target: EntitySet[Any])
 
 def test_playback_announces_its_clock_before_the_first_tick(target: EntitySet[Any]) -> None:
     told: list[tuple[int, int]] = []
-    play(target, [rates(2)], Playback(speed=60.0, linger_ms=0), ManualClock(5), lambda *done: told.append(done))
-    page = target.log.view("rc.dev.clock")
-    assert page.data.to_pylist() == [{"event_ms": MS, "wall_ms": 505, "speed": 60.0}]
+    lines: list[Line | None] = []
+
+    def note(*done: int) -> None:
+        told.append((done[0], done[1]))
+        lines.append(announced(target.log))
+
+    play(target, [rates(2)], Playback(speed=60.0, linger_ms=120_000), ManualClock(5), note)
     assert told == [(1, 2), (2, 2)]
+    assert lines[0] == Line(event_ms=MS, wall_ms=505, speed=60.0, began_ms=5)
+
+
+def test_after_playback_the_market_goes_on_at_real_pace(target: EntitySet[Any]) -> None:
+    clock = ManualClock(5)
+    play(target, [rates(2)], Playback(speed=60.0, linger_ms=120_000), clock, lambda *_: None)
+    line = announced(target.log)
+    assert line is not None
+    assert (line.wall_ms, line.speed) == (clock.now_ms(), 1.0)
+    assert MS + 121_000 <= line.event_ms <= MS + 125_000
+
+
+def test_an_interrupted_playback_leaves_real_pace_behind(
+    run: Callable[..., Result], target: EntitySet[Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SystemClock, "sleep", interrupt)
+    pyarrow.csv.write_csv(ticks(3), folder / "t.csv")
+    run("ticks", "send", "t.csv", *MAPPING, "--speed", 60, code=130)
+    line = announced(target.log)
+    assert line is not None
+    assert line.speed == 1.0
 
 
 def test_nothing_to_play_announces_nothing(target: EntitySet[Any]) -> None:
@@ -198,6 +226,24 @@ def test_simulated_ticks_are_stamped_as_time_passes(target: EntitySet[Any]) -> N
     assert all(AT <= row["at"] < AT + timedelta(seconds=10.1) for row in rows)
 
 
+def test_a_clock_that_was_set_makes_no_ticks_of_the_time_between(target: EntitySet[Any]) -> None:
+    class Jumping(ManualClock):
+        """Goes a year ahead, and back again."""
+
+        slept = 0
+
+        def sleep(self, seconds: float) -> None:
+            self.slept += 1
+            if self.slept == 100:
+                raise KeyboardInterrupt
+            super().sleep(seconds)
+            self.advance({50: 365 * 86_400_000, 51: -365 * 86_400_000}.get(self.slept, 0))
+
+    simulator = TickSimulator(target.entity.__entity__, [("FX", "A")])
+    assert simulate(target, simulator, Jumping(MS), None, [None]) == pytest.approx(50, abs=30)
+    assert all(row["at"].year == 2025 for row in sent(target))
+
+
 def test_closed_markets_have_no_ticks(target: EntitySet[Any]) -> None:
     simulator = TickSimulator(target.entity.__entity__, [("FX", "A"), ("FX", "B")])
     later = Sessions.build(np.array([MS + 5_000]), np.array([MS + 9_000]), np.array([0]))
@@ -228,7 +274,8 @@ def test_every_key_of_the_schedule_is_simulated(run: Callable[..., Result], targ
     assert json.loads(result.stdout)["keys"] == 2
     assert {row["symbol"] for row in sent(target)} == {"BTCUSD", "ETHUSD"}
     assert "1 keys" in run("ticks", "simulate", "--seconds", 0, "--symbols", "ETHUSD").stderr
-    assert "has no XRPUSD" in run("ticks", "simulate", "--seconds", 0, "--symbols", "XRPUSD", code=2).stderr
+    said = run("ticks", "simulate", "--seconds", 0, "--symbols", "XRPUSD", code=2).stderr
+    assert "has no XRPUSD\nHint: there are SIM BTCUSD, SIM ETHUSD" in said
 
 
 def test_after_a_replay_simulation_goes_on_from_where_it_stood(

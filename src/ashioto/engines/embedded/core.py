@@ -6,6 +6,8 @@ it was when it was last asked. Streaming and batch are the same three calls; the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numba as nb
@@ -27,7 +29,7 @@ from ashioto.bars.algebra import (
 )
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
-from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table
+from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table, refuse_overflow
 from ashioto.period import DAY_MS
 from ashioto.schedule.buckets import (
     NO_BUCKETS,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from ashioto.engines.embedded.fold import FoldCounts, TickColumns
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.sessions import SessionBook
+    from ashioto.logical.nodes import DataType
     from ashioto.period import Period
     from ashioto.schedule.buckets import Buckets
     from ashioto.schedule.sessions import Flags, Sessions
@@ -72,6 +75,25 @@ def coalesce(ranges: Ints) -> Ints:
             out[n, :] = ranges[i, :]
             n += 1
     return out[:n]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overflow:
+    """Says in which bars of a frame a selected column leaves 64 bits.
+
+    Args:
+        period: The frame.
+        column: The column.
+        rows: A mask over the bars of the frame.
+    """
+
+    period: Period
+    column: str
+    rows: Flags
+
+
+def _note(found: list[Overflow], period: Period, column: str, _: DataType, rows: Flags) -> None:
+    found.append(Overflow(period=period, column=column, rows=rows))
 
 
 class BarCore:
@@ -194,14 +216,18 @@ class BarCore:
             held = np.flatnonzero(table.ends[:, 1] >= 0)
             self._moved[period].append(_spread(held, BEGINNING, FOREVER))
 
-    def changed(self, *, by_name: bool = False) -> dict[Period, pa.Table]:
+    def changed(self, *, by_name: bool = False, overflows: list[Overflow] | None = None) -> dict[Period, pa.Table]:
         """Return every bar that changed since the last call, sorted by key and bucket start.
 
         Args:
             by_name: Whether keys are sorted by name; else by number, those of one schedule together.
+            overflows: Collects where a selected expression leaves 64 bits; there it is null. None makes it an error.
+
+        Raises:
+            DecimalOverflowError: A selected expression leaves 64 bits, and nobody collects it.
         """
         ranks = self._ranks() if by_name else None
-        return {period: self._changed(period, ranks) for period in self.tables}
+        return {period: self._changed(period, ranks, overflows) for period in self.tables}
 
     def _ranks(self) -> Ints:
         order = sorted(range(self.book.keys), key=self.book.names.__getitem__)
@@ -209,7 +235,7 @@ class BarCore:
         ranks[order] = np.arange(self.book.keys)
         return ranks
 
-    def _changed(self, period: Period, ranks: Ints | None) -> pa.Table:
+    def _changed(self, period: Period, ranks: Ints | None, overflows: list[Overflow] | None) -> pa.Table:
         table, query = self.tables[period], self.plan.query
         touched = dirty_ranges(
             table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous),
@@ -226,7 +252,8 @@ class BarCore:
         bars = BarRows.joined(parts)
         if ranks is not None:
             bars = bars.take(np.argsort(ranks[bars.key], kind="stable"))
-        return bar_table(self.plan, period, self.book.names, bars, partials)
+        tell = refuse_overflow if overflows is None else partial(_note, overflows, period)
+        return bar_table(self.plan, period, self.book.names, bars, partials, tell)
 
     def _lay_out(self, period: Period, group: int, ranges: Ints) -> BarRows:
         table, query = self.tables[period], self.plan.query

@@ -74,6 +74,13 @@ def unlink(links: Ints, ends: Ints, key: int, row: int) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
+def unlink_all(links: Ints, ends: Ints, ints: Ints, rows: Ints) -> None:
+    """Take rows out of the chains of their keys."""
+    for row in rows:
+        unlink(links, ends, ints[row, KEY], row)
+
+
+@nb.njit(cache=True, nogil=True)
 def merge(
     ops: Ints, ints: Ints, floats: Floats, links: Ints, ends: Ints, marks: Ints, free: Ints, used: int,
     other: Ints, other_f: Floats, cut: int,
@@ -281,18 +288,17 @@ class FrameTable:
 
     def drop(self, rows: Ints) -> None:
         """Forget bars."""
-        for row in rows:
-            unlink(self.links, self.ends, int(self.ints[row, KEY]), int(row))
-            self.ints[row, COUNT] = 0
-            self.marks[row] = 0
-            self._used -= 1
-            self._free[self._used] = row
+        taken = self._free[: self._used]
+        kept = taken[~np.isin(taken, rows)]
+        unlink_all(self.links, self.ends, self.ints, rows)
+        self.ints[rows, COUNT] = 0
+        self.marks[rows] = 0
+        self._free[: self._used] = np.concatenate([kept, rows])
+        self._used = kept.shape[0]
 
     def live_rows(self) -> Ints:
         """Return the rows that hold a bar, ascending."""
-        held = np.ones(self._free.shape[0], dtype=np.bool_)
-        held[self._free[self._used :]] = False
-        return np.flatnonzero(held)
+        return np.sort(self._free[: self._used])
 
     def _reserve(self, more: int) -> None:
         have = self.ints.shape[0]

@@ -9,19 +9,22 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto.bars.algebra import COUNT, CUT, DAY, FIRST_AT, FIRST_SEQ, FIXED, LAST_AT, LAST_SEQ, START
-from ashioto.engines.embedded.evaluate import Value, evaluate, floats
+from ashioto.engines.embedded.evaluate import Value, either, evaluate, floats
 from ashioto.errors import DecimalOverflowError
 from ashioto.logical.nodes import FLOAT64, INT64, Agg, Col, DataType, EmptyRule, Expr, Lit, Previous
 from ashioto.schema.arrow import arrow_type, from_numpy, int64_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     from ashioto.bars.algebra import Floats, Ints
+    from ashioto.engines.embedded.evaluate import Mask
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.period import Period
+
+    OnOverflow = Callable[[str, DataType, Mask], None]
 
 TIME: Final = pa.timestamp("ms", tz="UTC")
 _ENVELOPE: Final = (
@@ -90,9 +93,14 @@ def bar_schema(plan: CompiledQuery, period: Period) -> pa.Schema:
 
 
 def bar_table(
-    plan: CompiledQuery, period: Period, names: Sequence[tuple[str, ...]], bars: BarRows, partials: PartialRows
+    plan: CompiledQuery,
+    period: Period,
+    names: Sequence[tuple[str, ...]],
+    bars: BarRows,
+    partials: PartialRows,
+    on_overflow: OnOverflow,
 ) -> pa.Table:
-    """Return these bars as a table of `bar_schema`.
+    """Return these bars as a table of `bar_schema`; what leaves 64 bits is null.
 
     Args:
         plan: The query.
@@ -100,15 +108,17 @@ def bar_table(
         names: Parts of each key, by its number.
         bars: Which bars.
         partials: What they are made of.
+        on_overflow: Is told the column, its type, and in which rows a selected expression leaves 64 bits.
 
-    Raises:
-        DecimalOverflowError: A selected expression leaves 64 bits; names the column.
     """
     n = bars.row.shape[0]
     empty = ~bars.real
     columns = _key_columns(plan, names, bars.key)
     columns += [from_numpy(bars.start, TIME), from_numpy(bars.end, TIME), from_numpy(bars.day, pa.date32())]
-    columns += [_finished(value, name) for name, value in _outputs(plan, bars, partials).items()]
+    for name, value in _outputs(plan, bars, partials).items():
+        if value.overflow is not None and value.overflow.any():
+            on_overflow(name, value.type, value.overflow)
+        columns.append(_finished(value))
     columns += [pa.array(bars.final), pa.array(empty)]
     nulls = empty if empty.any() else None
     columns += [from_numpy(partials.ints[bars.row, c], kind, null=nulls) for _, c, kind in _ENVELOPE]
@@ -179,7 +189,17 @@ def _when_empty(
     other_null = other.null if other.null is not None else np.zeros(n, dtype=np.bool_)
     null = np.where(empty, other_null, mine_null)
     data = np.where(empty, other.data.astype(value.data.dtype), value.data)
-    return Value(type=kind, data=data, null=null if null.any() else None, overflow=value.overflow)
+    return Value(
+        type=kind, data=data, null=null if null.any() else None, overflow=_mixed(empty, other.overflow, value.overflow)
+    )
+
+
+def _mixed(empty: Mask, then: Mask | None, other: Mask | None) -> Mask | None:
+    """Return one mask where bars are empty and another where they are not."""
+    if then is None and other is None:
+        return None
+    nowhere = np.zeros(empty.shape[0], dtype=np.bool_)
+    return np.where(empty, nowhere if then is None else then, nowhere if other is None else other)
 
 
 def _no_leaf(expr: Expr) -> Value:
@@ -209,11 +229,19 @@ def _select(plan: CompiledQuery, expr: Expr, partials: PartialRows, row: Ints) -
     return evaluate(expr, leaf, row.shape[0])
 
 
-def _finished(value: Value, name: str) -> pa.Array:
-    if value.overflow is not None and value.overflow.any():
-        raise DecimalOverflowError(
-            f"column {name!r} leaves 64 bits at the scale {value.type.scale}",
-            hint="declare its inputs with a smaller scale, or as float",
-            column=name,
-        )
-    return from_numpy(value.data, arrow_type(value.type), null=value.null)
+def refuse_overflow(name: str, kind: DataType, _rows: Mask) -> None:
+    """Raise, as one of the ways to take an overflow.
+
+    Raises:
+        DecimalOverflowError: Always; names the column.
+    """
+    raise DecimalOverflowError(
+        f"column {name!r} leaves 64 bits at the scale {kind.scale}",
+        hint="declare its inputs with a smaller scale, or as float",
+        column=name,
+    )
+
+
+def _finished(value: Value) -> pa.Array:
+    null = either(value.null, value.overflow)
+    return from_numpy(value.data, arrow_type(value.type), null=null)

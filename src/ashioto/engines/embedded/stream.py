@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from ashioto import keys, naming
 from ashioto.engines.embedded.batch import overflow_error
-from ashioto.engines.embedded.core import BEGINNING, BarCore
+from ashioto.engines.embedded.core import BEGINNING, BarCore, Overflow
 from ashioto.engines.embedded.fold import FoldCounts, SumOverflow
 from ashioto.engines.embedded.residency import Residency
 from ashioto.engines.embedded.ticks import prepare
@@ -136,11 +136,14 @@ class PartitionRunner:
         if not self._dirty:
             return 0
         written = 0
-        batches = list(self._outbox.batches)
-        for period, table in self._core.changed().items():
+        overflows: list[Overflow] = []
+        batches = []
+        for period, table in self._core.changed(overflows=overflows).items():
             if table.num_rows:
                 batches.append(bars_batch(self._plan, period, self._partition, table))
                 written += table.num_rows
+                self._reject_bars(batches[-1], [o for o in overflows if o.period == period])
+        batches += self._outbox.batches
         self._log.append([*batches, self._progress_batch(now_ms)])
         self._outbox.batches.clear()
         self._dirty = self._urgent = False
@@ -275,27 +278,50 @@ class PartitionRunner:
 
     def _reject(self, batch: pa.RecordBatch, offsets: np.ndarray, rows: list[int], reasons: list[str]) -> None:
         """Send bad records to the dead letters with the reason, the original and where it came from."""
-        if not rows:
+        self._bury(
+            [
+                {
+                    "source_topic": self._source,
+                    "source_partition": self._partition,
+                    "source_offset": int(offsets[row]),
+                    "reason": reason,
+                    "record_key": None,
+                    "value": record_bytes(batch.slice(row, 1)),
+                }
+                for row, reason in zip(rows, reasons, strict=True)
+            ]
+        )
+        self.progress.rejected += len(rows)
+
+    def _reject_bars(self, bars: Batch, overflows: list[Overflow]) -> None:
+        """Send finished bars to the dead letters in which a selected column is null since it leaves 64 bits."""
+        finished = np.asarray(bars.data.column("final")) if self._plan.query.continuous else np.True_
+        for overflow in overflows:
+            self._bury(
+                [
+                    {
+                        "source_topic": bars.topic,
+                        "source_partition": bars.partition,
+                        "source_offset": None,
+                        "reason": f"column {overflow.column!r} leaves 64 bits",
+                        "record_key": bars.keys[row].as_py(),
+                        "value": record_bytes(bars.data.slice(row, 1)),
+                    }
+                    for row in np.flatnonzero(overflow.rows & finished).tolist()
+                ]
+            )
+
+    def _bury(self, data: list[dict[str, Any]]) -> None:
+        if not data:
             return
-        record_keys = [keys.encode([self._source, self._partition, int(offsets[r])]) for r in rows]
-        data = [
-            {
-                "source_topic": self._source,
-                "source_partition": self._partition,
-                "source_offset": int(offsets[row]),
-                "reason": reason,
-                "record_key": None,
-                "value": record_bytes(batch.slice(row, 1)),
-            }
-            for row, reason in zip(rows, reasons, strict=True)
-        ]
+        origins = [(r["source_topic"], r["source_partition"], r["source_offset"]) for r in data]
+        record_keys = [keys.encode([t, p, -1 if offset is None else offset]) for t, p, offset in origins]
         self._outbox.batches.append(
             Batch(
                 topic=DEAD_LETTERS,
                 partition=0,
                 keys=pa.array(record_keys, pa.binary()),
-                timestamps=np.zeros(len(rows), dtype=np.int64),
+                timestamps=np.zeros(len(data), dtype=np.int64),
                 data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
             )
         )
-        self.progress.rejected += len(rows)
