@@ -181,6 +181,13 @@ class Market:
 
     def send(self, *rows: Row) -> None:
         """Append ticks as they are, in one batch a partition."""
+        self._append(rows, deleted=False)
+
+    def delete(self, *rows: Row) -> None:
+        """Append tombstones of the keys of ticks."""
+        self._append(rows, deleted=True)
+
+    def _append(self, rows: Sequence[Row], *, deleted: bool) -> None:
         data = batch_of(self.entity, rows)
         keyed = data
         for name in self.entity.keys:
@@ -191,12 +198,18 @@ class Market:
         places = partitions_of(made, self.partitions)
         self.log.append(
             [
-                Batch(topic=naming.topic(self.context.name, self.entity.name), partition=partition,
-                      keys=made.take(at), timestamps=times[at].astype(np.int64), data=data.take(at))
+                Batch(
+                    topic=naming.topic(self.context.name, self.entity.name),
+                    partition=partition,
+                    keys=made.take(pa.array(at)),
+                    timestamps=times[at].astype(np.int64),
+                    data=data.take(pa.array(at)),
+                    tombstones=np.ones(at.size, dtype=np.bool_) if deleted else None,
+                )
                 for partition in np.unique(places).tolist()
-                for at in [pa.array(np.flatnonzero(places == partition))]
+                for at in [np.flatnonzero(places == partition)]
             ]
-        )  # fmt: skip
+        )
 
     def beat(self, at: int) -> None:
         """Send the heartbeats due at a time, ms since START."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,9 +32,11 @@ from ashioto.log.base import Batch
 from ashioto.schema.arrow import int64_view, key_column
 
 if TYPE_CHECKING:
+    from ashioto.bars.algebra import Ints
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.sessions import SessionBook
-    from ashioto.log.base import Log, Slice
+    from ashioto.log.base import Log
+    from ashioto.period import Period
 
 MAX_ROWS: Final = 1 << 18
 
@@ -57,16 +58,28 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Holds what the engine needs of a heartbeat: up to where the source must be read, and what time it says."""
+    """Holds what the engine needs of a heartbeat: up to where the source must be read, and what time it says.
+
+    Args:
+        cut: Source offset that must have been read.
+        due: What time it says it is, ms.
+        epoch: Who sent it.
+        end: Offset of the heartbeat after it.
+    """
 
     cut: int
     due: int
     epoch: int
+    end: int
+
+
+class BarsReadBack(Exception):  # noqa: N818  # control flow inside the engine, never shown
+    """Says that a bar that was read back ends inside the piece that is folded, so that it must be cut there."""
 
 
 @dataclass(slots=True)
 class Outbox:
-    """Collects records that go into the next append beside the bars."""
+    """Collects the records of the next append; what the log has refused is in the one after it."""
 
     batches: list[Batch] = field(default_factory=list)
 
@@ -101,7 +114,8 @@ class PartitionRunner:
         self._core.now = self.progress.now_ms
         self._residency = Residency(log, self._core)
         self._residency.restore()
-        self._core.before_touch = self._residency.require
+        self._core.before_touch = self._require
+        self._piece = 0, -1
         self._beats: deque[Beat] = deque()
         self._read_beats = self.progress.hb_offset
         self._outbox = Outbox()
@@ -137,14 +151,13 @@ class PartitionRunner:
             return 0
         written = 0
         overflows: list[Overflow] = []
-        batches = []
         for period, table in self._core.changed(overflows=overflows).items():
             if table.num_rows:
-                batches.append(bars_batch(self._plan, period, self._partition, table))
+                bars = bars_batch(self._plan, period, self._partition, table)
+                self._outbox.batches.append(bars)
                 written += table.num_rows
-                self._reject_bars(batches[-1], [o for o in overflows if o.period == period])
-        batches += self._outbox.batches
-        self._log.append([*batches, self._progress_batch(now_ms)])
+                self._reject_bars(bars, [o for o in overflows if o.period == period])
+        self._log.append([*self._outbox.batches, self._progress_batch(now_ms)])
         self._outbox.batches.clear()
         self._dirty = self._urgent = False
         self._residency.evict()
@@ -177,7 +190,8 @@ class PartitionRunner:
         epochs = found.data.column("epoch").to_numpy()[mine]
         self._read_beats = found.base_offset + found.data.num_rows
         for i in np.flatnonzero(np.diff(due, append=np.iinfo(np.int64).min)).tolist():
-            self._beats.append(Beat(int(cuts[i]), int(due[i]), int(epochs[i])))
+            end = found.base_offset + int(mine[i]) + 1
+            self._beats.append(Beat(cut=int(cuts[i]), due=int(due[i]), epoch=int(epochs[i]), end=end))
         return True
 
     def _apply_beats(self) -> bool:
@@ -185,11 +199,14 @@ class PartitionRunner:
         applied = False
         while self._beats and self._beats[0].cut <= self.progress.source_offset:
             beat = self._beats.popleft()
+            self.progress.hb_offset = beat.end
+            applied = True
+            if beat.epoch < self.progress.epoch:
+                continue  # its sender has been replaced, perhaps by one whose clock is behind
             if beat.epoch > self.progress.epoch:
                 self._new_epoch(beat)
             self._core.advance(beat.due)
             self.progress.now_ms = self._core.now
-            applied = True
         if applied:
             self._dirty = self._urgent = True
             if not self._beats:
@@ -207,31 +224,26 @@ class PartitionRunner:
         if found is None:
             return False
         stop = found.base_offset + len(found.keys)
-        if found.data is not None:
-            for low, high in self._stretches(found.base_offset, stop):
-                self._fold(found, low, high)
+        self._reading = found
+        batch, offsets = self._divert_late(found.data, found.base_offset)
+        self._fold(batch, offsets, stop - 1)
+        self._residency.cuts = {c for c in self._residency.cuts if c >= stop}
         self.progress.source_offset = stop
         self._dirty = True
         return True
 
-    def _stretches(self, low: int, high: int) -> list[tuple[int, int]]:
-        """Split offsets where a restored bar ends, so that each bar includes a piece whole or not at all."""
-        inner = sorted(c + 1 for c in self._residency.cuts if low < c + 1 < high)
-        edges = [low, *inner, high]
-        return list(pairwise(edges))
+    def _fold(self, batch: pa.RecordBatch, offsets: Ints, cut: int) -> None:
+        """Fold a batch, in pieces where that must be.
 
-    def _fold(self, found: Slice, low: int, high: int) -> None:
-        offset = found.base_offset
-        batch = found.data.slice(low - offset, high - low)
-        batch, first = self._divert_late(batch, low)
-        self._fold_or_split(batch, first, high - 1)
-
-    def _fold_or_split(self, batch: pa.RecordBatch, offsets: np.ndarray, cut: int) -> None:
-        """Fold a batch; where a sum would overflow, halve it until the one tick is found that cannot be taken."""
+        It is cut where a bar that was read back ends, so that each bar includes a piece whole or not at all. Where a
+        sum would overflow, it is halved until the one tick is found that cannot be taken.
+        """
         if not batch.num_rows:
             return
+        if inside := self._ends_inside(offsets, cut):
+            self._split(batch, offsets, int(np.searchsorted(offsets, inside[0], "right")), (inside[0], cut))
+            return
         prepared = prepare(self._plan, self._book, batch, offsets=offsets)
-        self._reject(batch, offsets, prepared.rejected.rows, prepared.rejected.reasons)
         try:
             counts = self._core.fold(prepared.ticks, cut=cut)
         except SumOverflow as error:
@@ -239,17 +251,36 @@ class PartitionRunner:
                 self._reject(batch, offsets, [0], [overflow_error(self._plan, error).message])
                 return
             half = batch.num_rows // 2
-            self._fold_or_split(batch.slice(0, half), offsets[:half], int(offsets[half]) - 1)
-            self._fold_or_split(batch.slice(half), offsets[half:], cut)
+            self._split(batch, offsets, half, (int(offsets[half]) - 1, cut))
             return
+        except BarsReadBack:
+            self._fold(batch, offsets, cut)
+            return
+        self._reject(batch, offsets, prepared.rejected.rows, prepared.rejected.reasons)
         self._count(counts)
+
+    def _split(self, batch: pa.RecordBatch, offsets: Ints, at: int, cuts: tuple[int, int]) -> None:
+        self._fold(batch.slice(0, at), offsets[:at], cuts[0])
+        self._fold(batch.slice(at), offsets[at:], cuts[1])
+
+    def _ends_inside(self, offsets: Ints, cut: int) -> list[int]:
+        """Return where bars that were read back end between these offsets, ascending."""
+        self._piece = int(offsets[0]), cut
+        return sorted(c for c in self._residency.cuts if offsets[0] <= c < cut)
+
+    def _require(self, period: Period, codes: Ints, starts: Ints) -> None:
+        """Have bars in memory before a piece is merged into them; stop where one of them ends inside the piece."""
+        self._residency.require(period, codes, starts)
+        low, cut = self._piece
+        if any(low <= c < cut for c in self._residency.cuts):
+            raise BarsReadBack
 
     def _count(self, counts: FoldCounts) -> None:
         self.progress.ticks += counts.ticks
         self.progress.out_of_session += counts.out_of_session
         self.progress.unknown_key += counts.unknown_key
 
-    def _divert_late(self, batch: pa.RecordBatch, first: int) -> tuple[pa.RecordBatch, np.ndarray]:
+    def _divert_late(self, batch: pa.RecordBatch, first: int) -> tuple[pa.RecordBatch, Ints]:
         """Send ticks older than the retention to the late topic."""
         query = self._plan.query
         offsets = np.arange(first, first + batch.num_rows, dtype=np.int64)
@@ -258,6 +289,9 @@ class PartitionRunner:
             return batch, offsets
         at = int64_view(batch.column(query.entity.timestamp or ""))
         late = at < horizon
+        for column in batch.columns if late.any() else ():
+            if column.null_count:  # a bad record, however late
+                late &= column.is_valid().to_numpy(zero_copy_only=False)
         if not late.any():
             return batch, offsets
         rows = batch.take(pa.array(np.flatnonzero(late)))
@@ -276,7 +310,7 @@ class PartitionRunner:
         kept = np.flatnonzero(~late)
         return batch.take(pa.array(kept)), offsets[kept]
 
-    def _reject(self, batch: pa.RecordBatch, offsets: np.ndarray, rows: list[int], reasons: list[str]) -> None:
+    def _reject(self, batch: pa.RecordBatch, offsets: Ints, rows: list[int], reasons: list[str]) -> None:
         """Send bad records to the dead letters with the reason, the original and where it came from."""
         self._bury(
             [
@@ -285,7 +319,7 @@ class PartitionRunner:
                     "source_partition": self._partition,
                     "source_offset": int(offsets[row]),
                     "reason": reason,
-                    "record_key": None,
+                    "record_key": self._reading.keys[int(offsets[row]) - self._reading.base_offset].as_py(),
                     "value": record_bytes(batch.slice(row, 1)),
                 }
                 for row, reason in zip(rows, reasons, strict=True)
