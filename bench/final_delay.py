@@ -77,7 +77,9 @@ def serve(path: Path) -> None:
 
 def watch(path: Path, seconds: float) -> np.ndarray:
     """Return the delay of every final bar that appears in a stretch of time, ms."""
-    clock, found, seen = SystemClock(), [], np.empty(0, dtype=np.int64)
+    clock, grace = SystemClock(), GRACE // timedelta(milliseconds=1)
+    delays: list[int] = []
+    newest: dict[str, int] = {}
     with EmbeddedLog(path) as log:
         offset, end = log.end_offsets(TOPIC)[0], clock.monotonic() + seconds
         while clock.monotonic() < end:
@@ -87,12 +89,13 @@ def watch(path: Path, seconds: float) -> np.ndarray:
                 clock.sleep(0.001)
                 continue
             offset = part.base_offset + part.data.num_rows
-            final = np.asarray(part.data.column("final"))
-            ends = int64_view(part.data.column("bucket_end"))[final]
-            fresh = ends[ends > (seen.max() if seen.size else 0)]  # a final bar that is revised counts once
-            seen = np.union1d(seen[-10:], fresh)
-            found.append(now - fresh - GRACE // timedelta(milliseconds=1))
-    return np.concatenate(found) if found else np.empty(0)
+            final = part.data.filter(part.data.column("final"))
+            ends = int64_view(final.column("bucket_end")).tolist()
+            for symbol, until in zip(final.column("symbol").to_pylist(), ends, strict=True):
+                if until > newest.get(symbol, 0):  # a final bar that is revised counts once
+                    newest[symbol] = until
+                    delays.append(now - until - grace)
+    return np.array(delays)
 
 
 def bare_append(path: Path, symbols: int) -> float:

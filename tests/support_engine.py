@@ -21,13 +21,14 @@ from ashioto.log.base import Batch
 from ashioto.log.partition import partitions_of
 from ashioto.schema.arrow import key_column, storage_schema
 from ashioto.tables import EntitySet
+from ashioto.tables.convert import batch_of_records
 from ashioto.testing.memory_log import MemoryLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ashioto.dsl import BarQuery, Column
-    from ashioto.log.base import Log
+    from ashioto.log.base import Log, Slice
     from ashioto.logical.nodes import AlignName, Entity
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -115,12 +116,15 @@ def batch_of(entity: Entity, rows: Sequence[Row]) -> pa.RecordBatch:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """What was sent, and not found in any bar."""
+class SlowLog(MemoryLog):
+    """A log that gives few records of the ticks at a time."""
 
-    late: list[Row]
-    dead: list[Row]
+    rows = 1 << 18
+
+    def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
+        """Return records; at most `rows` of ticks."""
+        most = self.rows if topic == "t.trade" else max_rows
+        return super().read(topic, partition, offset, max_rows=most)
 
 
 @dataclass
@@ -132,22 +136,25 @@ class Market:
         log: Where everything is.
         partitions: How many partitions the ticks have.
         engine_log: What the engine sees of the log, where that is another object.
+        since: When heartbeats begin, ms since START.
     """
 
     queries: Sequence[BarQuery]
     log: Log = field(default_factory=MemoryLog)
     partitions: int = 1
     engine_log: Log | None = None
+    since: int = -DAY
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
     engine: EmbeddedEngine = field(init=False)
     beats: list[InProcessHeartbeat] = field(init=False)
+    sent: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.context: Any = self.queries[0].context
         self.entity: Entity = self.queries[0].plan.entity
         ensure_topics(self.log, [self.context], partitions=self.partitions)
         self.beats = [
-            InProcessHeartbeat(self.log, q.plan, start_ms=START - DAY) for q in self.queries if q.plan.continuous
+            InProcessHeartbeat(self.log, q.plan, start_ms=START + self.since) for q in self.queries if q.plan.continuous
         ]
         self.restart()
 
@@ -179,6 +186,14 @@ class Market:
         ]
         EntitySet(self.context, Hours, self.log, clock=self.clock).add_range(rows)
 
+    def close(self, symbol: str, opened: int) -> None:
+        """Delete a session."""
+        there = Hours(symbol=symbol, open=moment(START + opened), close=moment(START), market_date=moment(START).date())
+        data = batch_of_records(Hours.__entity__, [there])
+        gone, times = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.int64)
+        topic, made = naming.topic(self.context.name, "Hours"), key_column(["symbol", "open"], data)
+        self.log.append([Batch(topic=topic, partition=0, keys=made, timestamps=times, data=data, tombstones=gone)])
+
     def send(self, *rows: Row) -> None:
         """Append ticks as they are, in one batch a partition."""
         self._append(rows, deleted=False)
@@ -188,6 +203,7 @@ class Market:
         self._append(rows, deleted=True)
 
     def _append(self, rows: Sequence[Row], *, deleted: bool) -> None:
+        self.sent += rows
         data = batch_of(self.entity, rows)
         keyed = data
         for name in self.entity.keys:
@@ -213,9 +229,9 @@ class Market:
 
     def beat(self, at: int) -> None:
         """Send the heartbeats due at a time, ms since START."""
-        for runner in self.runners:
-            for beat in self.beats:
-                beat.know(runner.keys)
+        for query, beat in zip([q for q in self.queries if q.plan.continuous], self.beats, strict=True):
+            names = query.plan.group_by
+            beat.know(key for row in self.sent if None not in (key := tuple(row[name] for name in names)))
         for beat in self.beats:
             beat.send(START + at)
 
@@ -261,6 +277,17 @@ class Market:
     def progress(self) -> list[Row]:
         """Return how far each query has read each partition, as it stands in the log."""
         return list(self.log.view(OFFSETS).data.to_pylist())
+
+    def forget_progress(self) -> None:
+        """Delete how far each query has read."""
+        page = self.log.view(OFFSETS)
+        size = len(page.keys)
+        gone = np.ones(size, dtype=np.bool_)
+        made = pa.array(page.keys, pa.binary())
+        times = np.zeros(size, dtype=np.int64)
+        self.log.append(
+            [Batch(topic=OFFSETS, partition=0, keys=made, timestamps=times, data=page.data, tombstones=gone)]
+        )
 
     def _all(self, topic: str) -> list[Row]:
         found: list[Row] = []

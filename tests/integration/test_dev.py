@@ -86,6 +86,7 @@ class Running:
 def start() -> Iterator[Callable[..., Running]]:
     """Start commands in the background; they are gone when the test is over."""
     started: list[Running] = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where it is ignored, children ignore it too
 
     def begin(folder: Path, *args: object) -> Running:
         started.append(Running(folder, *args))
@@ -94,6 +95,7 @@ def start() -> Iterator[Callable[..., Running]]:
     yield begin
     for one in started:
         one.end(signal.SIGKILL)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

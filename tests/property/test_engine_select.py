@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003  # read from annotations
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.support_model import differences, model, ms
 
 import ashioto as ao
 from ashioto import Field
-from ashioto.engines.embedded import residency
+from ashioto.engines.embedded import residency, stream
 from ashioto.engines.embedded.batch import BatchBuilder
 from ashioto.schedule.sessions import Schedule, Sessions
 
@@ -117,7 +118,7 @@ def ticks(draw: st.DrawFn) -> list[Row]:
         symbol = draw(st.sampled_from("AAB"))
         opened, closed = draw(st.sampled_from(SESSIONS[symbol]))
         at = draw(st.one_of(st.integers(opened, closed), st.integers(opened, opened + MINUTE), st.sampled_from(EDGES)))
-        others = {
+        others: dict[str, Any] = {
             "venue": draw(st.sampled_from("XY")),
             "lots": draw(st.integers(-2, 4)),
             "weight": draw(st.sampled_from([0.0, 0.125, -3.5, 99.5, 1e6])),
@@ -149,12 +150,14 @@ def wanted(query: BarQuery, rows: list[Row], now: int) -> dict[str, list[Row]]:
 def pieces(rows: list[Row], cuts: list[int]) -> list[tuple[int, list[Row]]]:
     """Cut rows at these places; each piece with the place of its first row."""
     edges = sorted({0, len(rows), *(c % (len(rows) + 1) for c in cuts)})
-    return [(low, rows[low:high]) for low, high in zip(edges, edges[1:], strict=False)]
+    return [(low, rows[low:high]) for low, high in pairwise(edges)]
 
 
 @pytest.mark.parametrize("name", QUERIES)
-@settings(max_examples=40, deadline=None, suppress_health_check=LOOSE)
-@given(rows=ticks(), cuts=st.lists(st.integers(0, 99), max_size=5), threads=st.integers(1, 3), now=st.integers(0, 40 * DAY))
+@settings(max_examples=40, suppress_health_check=LOOSE)
+@given(
+    rows=ticks(), cuts=st.lists(st.integers(0, 99), max_size=5), threads=st.integers(1, 3), now=st.integers(0, 40 * DAY)
+)
 def test_batch(name: str, rows: list[Row], cuts: list[int], threads: int, now: int) -> None:
     query = QUERIES[name]
     builder = BatchBuilder(query.plan, schedule(query), threads=threads)
@@ -167,7 +170,7 @@ def test_batch(name: str, rows: list[Row], cuts: list[int], threads: int, now: i
 
 
 @pytest.mark.parametrize("name", QUERIES)
-@settings(max_examples=40, deadline=None, suppress_health_check=LOOSE)
+@settings(max_examples=40, suppress_health_check=LOOSE)
 @given(
     rows=ticks(),
     cuts=st.lists(st.integers(0, 99), max_size=5),
@@ -199,3 +202,39 @@ def test_stream(
     topics = {p.kind: market.table(p.kind) for p in query.frames}
     found = {kind: differences(topics[kind], expected[kind]) for kind in topics}
     assert found == {kind: [] for kind in found}
+
+
+@pytest.mark.parametrize("name", ["previous", "vwap", "sparse"])
+@settings(max_examples=60, suppress_health_check=LOOSE)
+@given(
+    rows=ticks(),
+    cuts=st.lists(st.integers(0, 99), max_size=6),
+    times=st.lists(st.integers(0, 6 * DAY), min_size=7, max_size=7).map(sorted),
+    slack=st.sampled_from([-1000, 4096]),
+    size=st.integers(1, 9),
+)
+def test_bars_skip_what_they_have_when_the_progress_is_lost(
+    name: str,
+    rows: list[Row],
+    cuts: list[int],
+    times: list[int],
+    slack: int,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(residency, "_SLACK", slack)
+    query = QUERIES[name]
+    market = Market.of(query, hours=[(s, o, c) for s, found in SESSIONS.items() for o, c in found])
+    for (_, piece), now in zip(pieces(rows, cuts), times, strict=False):
+        market.send(*piece)
+        market.run()
+        market.beat(now)
+        market.run()
+    before = {p.kind: market.table(p.kind) for p in query.frames}
+    market.forget_progress()
+    monkeypatch.setattr(stream, "MAX_ROWS", size)
+    market.restart()
+    market.run()
+    for kind, bars_before in before.items():
+        now_there = [row | {"source_cut": None} for row in market.table(kind)]
+        assert now_there == [row | {"source_cut": None} for row in bars_before]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1
 _LEFT_OUT = ("bucket_end", "market_date", "final", "synthetic", "first_at", "first_seq", "last_at", "last_seq",
              "source_cut", "origin")  # fmt: skip
+_WORDS = ("bar", "series", "UTC", "state")
 
 Row = dict[str, object]
 
@@ -140,6 +141,28 @@ def short(row: Mapping[str, object]) -> Row:
     return {**{name: value for name, value in row.items() if name not in _LEFT_OUT}, "state": state_of(row)}
 
 
+def narrow(row: Mapping[str, object]) -> Row:
+    """Return what fits on a terminal: the keys in one column, no year, selected columns, live or final.
+
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2025, 1, 6, 9, 30, tzinfo=UTC)
+    >>> state = {"final": True, "synthetic": True}
+    >>> narrow({"bar": "RateBar1m", "broker": "FX", "symbol": "EURUSD", "bucket_start": at, "close": 1, **state})
+    {'bar': 'RateBar1m', 'series': 'FX EURUSD', 'UTC': '01-06 09:30', 'close': 1, 'state': 'final'}
+    """
+    from ashioto.cli.output import text
+
+    names = list(row)
+    place = names.index("bucket_start")
+    return {
+        "bar": row["bar"],
+        "series": " ".join(str(row[name]) for name in names[1:place]),
+        "UTC": text(row["bucket_start"])[len("2025-") :].removesuffix("Z").removesuffix(":00"),
+        **{name: row[name] for name in names[place + 1 :] if name not in _LEFT_OUT},
+        "state": "final" if row["final"] else "live",
+    }
+
+
 def line_of(row: Mapping[str, object]) -> str:
     """Return a bar on one line.
 
@@ -172,19 +195,27 @@ class Screen:
         for row in rows:
             names = list(row)
             identity = tuple(row[name] for name in names[: names.index("bucket_start") + 1])
-            self._bars[identity] = short(row)
+            self._bars[identity] = row
         while len(self._bars) > self._rows:
             self._bars.popitem(last=False)
 
     def table(self) -> Table | None:
-        """Return the bars as a table, or None when there are none."""
-        from ashioto.cli.output import table_of
+        """Return the bars as a table, or None when there are none; those without ticks are dim."""
+        from rich import box
+        from rich.table import Table
+
+        from ashioto.cli.output import text
 
         if not self._bars:
             return None
-        names = list(dict.fromkeys(name for row in self._bars.values() for name in row))
-        rows = [{name: row.get(name) for name in names} for row in self._bars.values()]
-        return table_of(rows, title="bars (^C stops)")
+        rows = [narrow(row) for row in self._bars.values()]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        table = Table(title="bars (^C stops)", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+        for name in names:
+            table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
+        for row, whole in zip(rows, self._bars.values(), strict=True):
+            table.add_row(*(text(row.get(name)) for name in names), style="dim" if whole["synthetic"] else "")
+        return table
 
 
 def watch(following: BarTail, clock: Clock, seconds: float | None) -> None:

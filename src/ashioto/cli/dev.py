@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ashioto import naming
 from ashioto.cli.dev_lock import dev_lock
+from ashioto.cli.project import declared
 from ashioto.cli.replay import SharedClock, return_to_wall
 from ashioto.clock import Clock, SystemClock
-from ashioto.context import load_contexts
 from ashioto.deploy.bootstrap import ensure_topics
-from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
-from ashioto.errors import ConfigError
+from ashioto.engines.embedded.runner import EMIT_INTERVAL, EmbeddedEngine, QueryRunner
+from ashioto.errors import ConfigError, UnsupportedError
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.opening import open_log
 from ashioto.logical.schedules import is_always_open
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ashioto.config import Config
     from ashioto.dsl.context import Context
     from ashioto.log.base import Log
+    from ashioto.logical.nodes import Query
 
 STOPPING: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 IDLE_SECONDS: Final = 0.02
@@ -103,6 +105,8 @@ class DevServer:
         self._clock = SharedClock(self.log, self.base_clock)
         queries = [q.plan for context in self.contexts for q in context.queries.values()]
         self._engine = EmbeddedEngine(self.log, queries, clock=self.base_clock, env=self.env)
+        self._topics = sorted({topic for query in queries for topic in read_topics(query)})
+        self._ends, self._flushed_at = None, self.base_clock.monotonic()
         start = self._clock.now_ms() - 1
         self._beats = [
             (runner, InProcessHeartbeat(self.log, runner.query, start_ms=start, env=self.env))
@@ -117,6 +121,9 @@ class DevServer:
     created: list[str] = field(init=False)
     _engine: EmbeddedEngine = field(init=False, repr=False)
     _beats: list[tuple[QueryRunner, InProcessHeartbeat]] = field(init=False, repr=False)
+    _topics: list[str] = field(init=False, repr=False)
+    _ends: list[dict[int, int]] | None = field(init=False, repr=False)
+    _flushed_at: float = field(init=False, repr=False)
 
     @property
     def replaying(self) -> bool:
@@ -140,10 +147,7 @@ class DevServer:
         self._set_clock()
         now = self._clock.now_ms()
         sent = sum(beat.send(now) for _, beat in self._beats)
-        busy = self._engine.poll()
-        if busy:
-            for runner, beat in self._beats:
-                beat.know(runner.keys)
+        busy = self._turn_engine(sent > 0)
         self._update(now, sent)
         return busy or sent > 0
 
@@ -159,6 +163,22 @@ class DevServer:
         """Write everything that has been read."""
         self._engine.drain()
         self._update(self._clock.now_ms(), 0)
+
+    def _turn_engine(self, woken: bool) -> bool:  # noqa: FBT001  # said right above
+        """Read and write what there is; where nothing was appended, only live bars that have waited are written."""
+        ends = [self.log.end_offsets(topic) for topic in self._topics]
+        clock = self.base_clock.monotonic()
+        if woken or ends != self._ends:
+            busy = self._engine.poll()
+            self._ends = None if busy else ends
+            for runner, beat in self._beats if busy else ():
+                beat.know(runner.keys)
+            return busy
+        if clock - self._flushed_at >= EMIT_INTERVAL:
+            self._flushed_at = clock
+            for runner in self._engine.runners:
+                runner.flush()
+        return False
 
     def _set_clock(self) -> None:
         if self.follow and self._clock.follow() and self._clock.line is not None:
@@ -177,6 +197,13 @@ class DevServer:
         status.bars = sum(runner.written for runner in self._engine.runners)
 
 
+def read_topics(query: Query) -> list[str]:
+    """Return the topics whose records change bars: ticks, and sessions where they have a topic."""
+    frame = query.time_frame
+    schedules = [] if frame is None or is_always_open(frame) else [frame.schedule.name]
+    return [naming.topic(query.context, name) for name in (query.entity.name, *schedules)]
+
+
 def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
     """Run a project until SIGINT or SIGTERM.
 
@@ -186,10 +213,16 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
         wall: Whether to return to the wall clock and keep to it, whatever is played back.
 
     Raises:
-        ConfigError: The project names no context with a query.
+        ConfigError: The project names no context with a query, or declares it wrongly.
+        UnsupportedError: Its queries are for another engine.
         LogBusyError: Another `rc dev` runs on the same log.
     """
-    contexts = load_contexts(config)
+    if config.engine.kind != "embedded":
+        raise UnsupportedError(
+            f'{config.file}: engine.kind = "{config.engine.kind}", but rc dev runs the embedded engine',
+            hint="for this run: ASHIOTO_ENGINE__KIND=embedded rc dev",
+        )
+    contexts = declared(config)
     if not any(context.queries for context in contexts):
         raise ConfigError("the project declares no query", hint="end a chain with .to_query() in a context's module")
     log = open_log(config)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ashioto.errors import UsageError
+from ashioto.errors import AshiotoError, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,11 +113,43 @@ def open_project() -> Project:
         LogError: Its log cannot be used.
     """
     from ashioto.config import load_config
-    from ashioto.context import load_contexts
     from ashioto.log.opening import open_log
 
     config = load_config()
-    return Project(config=config, contexts=load_contexts(config), log=open_log(config))
+    return Project(config=config, contexts=declared(config), log=open_log(config))
+
+
+def declared(config: Config) -> list[Context]:
+    """Import what a project declares.
+
+    Args:
+        config: Its settings.
+
+    Raises:
+        ConfigError: A module is missing, or raises an error; names its line.
+    """
+    from ashioto.context import load_contexts
+
+    try:
+        return load_contexts(config)
+    except ConfigError:
+        raise
+    except Exception as error:
+        place, line = _place(config.root, error)
+        if isinstance(error, AshiotoError):
+            raise ConfigError(f"{place}: {error.message}", hint=error.hint or line) from error
+        what = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ConfigError(f"{place}: {type(error).__name__}: {what}", hint=f"look at: {line}") from error
+
+
+def _place(root: Path, error: Exception) -> tuple[str, str]:
+    """Return the last line of the project's own files that an error passed through, and its text."""
+    from traceback import extract_tb
+
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}", (error.text or "").strip()
+    frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(root)]
+    return (f"{frames[-1].filename}:{frames[-1].lineno}", frames[-1].line or "") if frames else (str(root), "")
 
 
 def pairs(texts: Sequence[str], *, option: str) -> dict[str, str]:

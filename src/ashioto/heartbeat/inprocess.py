@@ -46,6 +46,7 @@ class InProcessHeartbeat:
         self._partitions = log.describe(self._source).spec.partitions
         self._sent, self._epoch = start_ms, self._last_epoch() + 1
         self._grouped: list[tuple[Sessions, list[Key]]] | None = None
+        self._known: set[Key] = set()
         self._due: int | None = None
         self._looked_ahead = False
 
@@ -75,7 +76,7 @@ class InProcessHeartbeat:
         """Add keys that the schedule does not name itself, because it is open for all of them."""
         before = len(self._seen)
         self._seen.update(found)
-        if len(self._seen) > before:
+        if len(self._seen) > before and not self._seen <= self._known:
             self._regroup()
 
     def due_ms(self) -> int | None:
@@ -127,7 +128,8 @@ class InProcessHeartbeat:
 
     def _grouping(self) -> list[tuple[Sessions, list[Key]]]:
         found: dict[int, tuple[Sessions, list[Key]]] = {}
-        for key in sorted(self._seen | self._scheduled()):
+        self._known = self._seen | self._scheduled()
+        for key in sorted(self._known):
             sessions = self._schedules.sessions(key)
             if sessions is not None:
                 found.setdefault(id(sessions), (sessions, []))[1].append(key)

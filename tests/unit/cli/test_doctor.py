@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pyarrow as pa
 
 from ashioto import keys
 from ashioto.cli import doctor
+from ashioto.cli.dev_lock import dev_lock
+from ashioto.cli.replay import announce
+from ashioto.clock import ManualClock
 from ashioto.engines.embedded.topics import OFFSETS, OFFSETS_SCHEMA
 from ashioto.log.base import Batch, TopicSpec
 
@@ -56,6 +60,24 @@ def test_the_reach_of_the_schedule_is_told(run: Callable[..., Result], project: 
     assert "1 keys; the first to end is SIM BTCUSD at 2025-01-08T00:00:00Z, import more" in said
     run("schedule", "import", "24x7", "--from", "2090-01-01", "--to", "2090-01-01", *KEY)
     assert "SIM BTCUSD at 2090-01-02T00:00:00Z" in details(run("doctor", "--json"), "ok")
+
+
+def test_whether_dev_runs_and_by_which_clock_is_told(run: Callable[..., Result], project: Project) -> None:
+    assert "rc dev: does not run" in details(run("doctor", "--json"), "ok")
+    with dev_lock(project.config.log.path):
+        said = details(run("doctor", "--json"), "ok")
+    assert f"rc dev: runs as process {os.getpid()}" in said
+    assert "clock" not in said
+    announce(project.log, ManualClock(1_000), event_ms=1_736_150_400_000, speed=1.0)
+    said = details(run("doctor", "--json"), "ok")
+    assert "clock: that of a replay, at 2025-01-06T08:00:00Z" in said
+
+
+def test_after_a_replay_the_schedule_is_judged_by_its_time(run: Callable[..., Result], project: Project) -> None:
+    run("schedule", "import", "24x7", "--from", "2025-01-06", "--to", "2025-01-31", *KEY)
+    assert "import more" in details(run("doctor", "--json"), "warning")
+    announce(project.log, ManualClock(1_000), event_ms=1_736_150_400_000, speed=1.0)
+    assert "schedule of trading" in details(run("doctor", "--json"), "ok")
 
 
 def test_the_engines_counters_are_told(run: Callable[..., Result], project: Project) -> None:

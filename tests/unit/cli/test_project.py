@@ -105,6 +105,30 @@ def test_symbols_stand_in_for_a_schedule(run: Callable[..., Result], two: Projec
     assert "sent 0 ticks to coins.trade" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("trading = ", "trading = (", "SyntaxError: '(' was never closed\nHint: look at: trading = ("),
+        ("Rate.price)", "Rate.prise)", "has no attribute 'prise'\nHint: look at: open=ao.first(Rate.prise)"),
+        ("ensure_continuous", "ensure_continous", "unexpected keyword argument 'ensure_continous'"),
+        (".to_query()", ".select()", "select cannot follow select\nHint: legal here: when_empty, to_query"),
+        ("import ashioto as ao", "import ashioto as ao\n1 / 0", "bars.py:7: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_mistake_in_the_projects_module_is_named_with_its_line(
+    run: Callable[..., Result], folder: Path, old: str, new: str, said: str
+) -> None:
+    module = folder / "bars.py"
+    text = module.read_text(encoding="utf-8")
+    assert old in text
+    module.write_text(text.replace(old, new), encoding="utf-8")
+    for command in (("bars", "read", "RateBar1m"), ("dev",), ("schedule", "check")):
+        sys.modules.pop("bars", None)
+        told = run(*command, code=1).stderr
+        assert said in told
+        assert str(module.resolve()) in told
+
+
 def test_options_are_read() -> None:
     assert pairs(["a=1", "b=x=y", "c="], option="--key") == {"a": "1", "b": "x=y", "c": ""}
     assert moment("2025-01-06T18:00+09:00", option="--from") == datetime(2025, 1, 6, 9, tzinfo=UTC)

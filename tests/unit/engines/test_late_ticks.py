@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests.support_engine import DAY, HOUR, MINUTE, SECOND, START, Market, Trade, bars, columns, moment, trade
@@ -11,10 +10,6 @@ from tests.support_engine import DAY, HOUR, MINUTE, SECOND, START, Market, Trade
 import ashioto as ao
 from ashioto import naming
 from ashioto.engines.embedded import residency
-from ashioto.testing.memory_log import MemoryLog
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HOURS = [(s, d * DAY, d * DAY + 2 * HOUR) for s in ("A", "B") for d in range(30)]
 BAR = ("bucket_start", "open", "high", "low", "close", "ticks", "final", "synthetic")

@@ -184,7 +184,8 @@ class BarCore:
                 if not held.shape[0]:
                     continue
                 align = self.plan.query.align
-                since = max(self.now, int(table.ints[table.ends[held, 0], FIRST_AT].min()))
+                earliest = table.ints[table.ends[held, 0], START if period.is_intraday else FIRST_AT].min()
+                since = max(self.now, int(earliest) - 1)
                 opened = openings_between(sessions, period, align, since, now)
                 closed = closings_between(sessions, period, align, since - grace, now - grace)
                 for buckets in (opened, closed):
@@ -278,23 +279,26 @@ class BarCore:
         return BarRows(key=out[:, 0], start=start, end=end, day=day, final=final, real=real, row=row)
 
     def _buckets(self, period: Period, group: int, ranges: Ints) -> Buckets:
-        """Return the buckets of a schedule that may stand in these ranges; none where nothing is filled."""
+        """Return the buckets of a schedule that stand in these ranges by now; none where nothing is filled.
+
+        A tick may be dated far ahead, so that a range is never enumerated beyond now.
+        """
         if group < 0 or not self.plan.query.continuous:
             return NO_BUCKETS
         table = self.tables[period]
         sessions = self.book.group_sessions()[group]
         first = int(max(ranges[:, 1].min(), table.ints[table.ends[ranges[:, 0], 0], START].min()))
         last = int(ranges[:, 2].max())
-        newest = int(table.ints[table.ends[ranges[:, 0], 1], LAST_AT].max())
-        until = min(max(self.now, newest) + 1, self._reach.get(group, FOREVER))
+        until = min(self.now + 1, self._reach.get(group, FOREVER))
         align = self.plan.query.align
         if period.is_intraday:
-            return frame_buckets(sessions, period, align, first, until if last == FOREVER else last + period.millis)
+            hi = until if last == FOREVER else min(last + period.millis, self.now + 1)
+            return frame_buckets(sessions, period, align, first, hi)
         labels = self._session_labels(period, sessions)
         inside = np.flatnonzero((labels >= first) & (labels <= last))
         if not inside.shape[0]:
             return NO_BUCKETS
-        hi = until if last == FOREVER else int(sessions.closes[inside].max())
+        hi = until if last == FOREVER else min(int(sessions.closes[inside].max()), self.now + 1)
         return frame_buckets(sessions, period, align, int(sessions.opens[inside].min()), hi)
 
     def _session_labels(self, period: Period, sessions: Sessions) -> Ints:

@@ -6,6 +6,7 @@ the caller decides whether that rejects a tick or is an error.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -24,6 +25,14 @@ Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64] | Mask
 N = TypeVar("N", npt.NDArray[np.int64], npt.NDArray[np.float64])
 _LIMIT: Final = 2.0**63
+_DOUBT: Final = 2.0**13
+"""How near to the limit rounded results say nothing; twice what sums and products of three roundings can be off."""
+_WHOLE: Final[dict[str, Callable[..., int]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "neg": operator.neg,
+}
 _COMPARE: Final = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
@@ -82,9 +91,9 @@ def evaluate(expr: Expr, leaf: Callable[[Expr], Value], rows: int) -> Value:
     for arg in args:
         null, overflow = either(null, arg.null), either(overflow, arg.overflow)
     if expr.op in _COMPARE:
-        return Value(type=BOOL, data=_compare(expr.op, args[0], args[1]), null=null, overflow=overflow)
+        return _compare(expr.op, args[0], args[1], null, overflow)
     if expr.op in {"and", "or", "not"}:
-        return Value(type=BOOL, data=_logic(expr.op, args), null=null, overflow=overflow)
+        return _logic(expr.op, args, null, overflow)
     if expr.op in {"greatest", "least", "coalesce"}:
         return _choose(expr.op, args)
     return _arithmetic(expr.op, args, null, overflow)
@@ -123,13 +132,17 @@ def rescale(value: Value, scale: int) -> Value:
     if factor == 1:
         return value
     data = value.data.astype(np.int64)
-    over = _too_large(data.astype(np.float64) * factor)
+    over = _too_large("*", [data, np.full_like(data, factor)], data.astype(np.float64) * factor)
     kind = DataType(name="decimal", precision=18, scale=scale)
     return Value(type=kind, data=data * np.int64(factor), null=value.null, overflow=either(value.overflow, over))
 
 
-def _too_large(estimate: npt.NDArray[np.float64]) -> Mask | None:
-    over: Mask = np.abs(estimate) >= _LIMIT
+def _too_large(op: str, args: Sequence[npt.NDArray[np.int64]], estimate: npt.NDArray[np.float64]) -> Mask | None:
+    """Return where a result leaves 64 bits, or None; by exact numbers where the rounded estimate does not say."""
+    size = np.abs(estimate)
+    over: Mask = size >= _LIMIT
+    for row in np.flatnonzero(np.abs(size - _LIMIT) <= _DOUBT).tolist():
+        over[row] = not -(2**63) <= _WHOLE[op](*(int(arg[row]) for arg in args)) < 2**63
     return over if over.any() else None
 
 
@@ -140,28 +153,35 @@ def _aligned(args: list[Value]) -> list[Value]:
     return [rescale(a, scale) for a in args]
 
 
-def _compare(op: str, left: Value, right: Value) -> Mask:
+def _compare(op: str, left: Value, right: Value, null: Mask | None, overflow: Mask | None) -> Value:
     if left.text is not None or right.text is not None:
         if op not in {"==", "!="}:
             raise UnsupportedError(f"text does not compare with {op!r}", hint="use == or !=")
         same = pc.equal(_plain(left.text), _plain(right.text))
         found: Mask = same.fill_null(False).to_numpy(zero_copy_only=False)
-        return found if op == "==" else ~found
+        return Value(type=BOOL, data=found if op == "==" else ~found, null=null, overflow=overflow)
     if left.type.is_numeric:
         left, right = _aligned([left, right])
-    result: Mask = _COMPARE[op](left.data, right.data)
-    return result
+        overflow = either(overflow, either(left.overflow, right.overflow))
+    return Value(type=BOOL, data=_COMPARE[op](left.data, right.data), null=null, overflow=overflow)
 
 
 def _plain(text: pa.Array | pa.Scalar | None) -> pa.Array | pa.Scalar:
     return text.cast(pa.string()) if isinstance(text, pa.DictionaryArray) else text
 
 
-def _logic(op: str, args: list[Value]) -> Mask:
+def _logic(op: str, args: list[Value], null: Mask | None, overflow: Mask | None) -> Value:
+    """Apply the logic of SQL: what is not known stays so, unless the other side decides."""
+    truths = [arg.data.astype(np.bool_) for arg in args]
     if op == "not":
-        return ~args[0].data.astype(np.bool_)
-    left, right = args[0].data.astype(np.bool_), args[1].data.astype(np.bool_)
-    return left & right if op == "and" else left | right
+        return Value(type=BOOL, data=~truths[0], null=null, overflow=overflow)
+    decides = op == "or"
+    decided = np.zeros(truths[0].shape[0], dtype=np.bool_)
+    for arg, truth in zip(args, truths, strict=True):
+        mine = truth == decides
+        decided |= mine if arg.null is None else mine & ~arg.null
+    unknown = None if null is None else null & ~decided
+    return Value(type=BOOL, data=decided if decides else ~decided, null=unknown, overflow=overflow)
 
 
 def _choose(op: str, args: list[Value]) -> Value:
@@ -186,7 +206,8 @@ def _choose(op: str, args: list[Value]) -> Value:
 def _divide(left: Value, right: Value, null: Mask | None, overflow: Mask | None) -> Value:
     divisor = floats(right)
     zero: Mask = divisor == 0.0
-    quotient = floats(left) / np.where(zero, 1.0, divisor)
+    with np.errstate(all="ignore"):  # infinities are for the caller to judge
+        quotient = floats(left) / np.where(zero, 1.0, divisor)
     return Value(type=FLOAT64, data=quotient, null=either(null, zero if zero.any() else None), overflow=overflow)
 
 
@@ -206,14 +227,14 @@ def _arithmetic(op: str, args: list[Value], null: Mask | None, overflow: Mask | 
     scale = sum(a.type.scale for a in args) if op == "*" else args[0].type.scale
     is_int = all(a.type.name == "int64" for a in args)
     kind = INT64 if is_int else DataType(name="decimal", precision=18, scale=scale)
-    return Value(type=kind, data=result, null=null, overflow=either(overflow, _too_large(estimate)))
+    return Value(type=kind, data=result, null=null, overflow=either(overflow, _too_large(op, ints, estimate)))
 
 
 def _apply(op: str, args: Sequence[N]) -> N:
     if op == "neg":
         return -args[0]
     left, right = args
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         if op == "+":
             return left + right
         return left - right if op == "-" else left * right

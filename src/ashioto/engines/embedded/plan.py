@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ashioto.bars.algebra import FIXED, Slot
 from ashioto.errors import DefinitionError
-from ashioto.logical.nodes import INT64, Agg, DataType, Expr, Previous, Query, walk
+from ashioto.logical.nodes import Agg, DataType, Expr, Previous, Query, walk
 from ashioto.logical.types import type_of
 
 if TYPE_CHECKING:
@@ -131,11 +131,6 @@ def output_types(query: Query) -> dict[str, DataType]:
         if not any(isinstance(e, Previous) for e in walk(o.expr))
     }
     return {o.name: plain[o.name] if o.name in plain else type_of(o.expr, query.entity, plain) for o in query.outputs}
-
-
-def count_type() -> DataType:
-    """Return the type of counts."""
-    return INT64
 
 
 def _aggregates(query: Query) -> Iterable[Agg]:

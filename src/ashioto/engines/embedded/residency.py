@@ -14,6 +14,8 @@ from ashioto import keys, naming
 from ashioto.bars.algebra import CUT, FIRST_AT, KEY, START, Floats, Ints
 from ashioto.engines.embedded.core import BEGINNING, BarCore
 from ashioto.engines.embedded.output import partial_rows
+from ashioto.log.partition import partition_of
+from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
     from ashioto.log.base import Log
@@ -29,10 +31,11 @@ class Residency:
     Args:
         log: Where the bars topics are.
         core: Whose bars these are.
+        partition: Number of the partition that its keys lie in.
     """
 
-    def __init__(self, log: Log, core: BarCore) -> None:
-        self._log, self._core = log, core
+    def __init__(self, log: Log, core: BarCore, *, partition: int = 0) -> None:
+        self._log, self._core, self._partition = log, core, partition
         self._from: dict[Period, Ints] = {p: np.zeros(0, dtype=np.int64) for p in core.tables}
         self.cuts: set[int] = set()
 
@@ -64,8 +67,8 @@ class Residency:
             rows = table.live_rows()
             after = table.links[rows, 1]
             spare = (after >= 0) & (table.links[np.maximum(after, 0), 1] >= 0)
-            if self._core.plan.query.continuous:
-                closed_by = table.ints[np.maximum(after, 0), FIRST_AT]
+            if self._core.plan.query.continuous:  # the one after it is closed too: that may look back at it
+                closed_by = table.ints[np.maximum(table.links[np.maximum(after, 0), 1], 0), FIRST_AT]
                 spare &= closed_by + self._core.plan.query.grace_ms <= self._core.now
             gone = rows[spare]
             self._reserve(period)
@@ -85,20 +88,23 @@ class Residency:
         return naming.bars_topic(query.context, query.entity.name, period)
 
     def _known_keys(self) -> list[tuple[str, ...]]:
-        """List the keys that have bars, one seek a key."""
+        """List the keys of the partition that have bars, one seek a key."""
         topic = self._topic(self._core.plan.query.base)
+        partitions = self._log.describe(topic).spec.partitions
         found: list[tuple[str, ...]] = []
         start = b""
         while page := self._log.view(topic, start=start, stop=None, limit=1).keys:
             *parts, _ = keys.decode(page[0])
-            found.append(tuple(parts))
-            start = keys.encode(parts) + keys.SEPARATOR.encode() + b"\xff"
+            key = keys.encode(parts)
+            if partition_of(key, partitions) == self._partition:
+                found.append(tuple(parts))
+            start = key + keys.SEPARATOR.encode() + b"\xff"
         return found
 
     def _read_back(self, period: Period, code: int, first: int | None) -> tuple[int, pa.Table] | None:
         """Read bars with ticks backwards from what is in memory.
 
-        Stops behind the first bar before the bucket `first`; with None, behind the first final one.
+        Stops behind the first bar before the bucket `first`; with None, behind the first closed one.
         """
         prefix = keys.encode(self._core.book.names[code]) + keys.SEPARATOR.encode()
         resident = int(self._from[period][code])
@@ -121,11 +127,15 @@ class Residency:
             if len(page.keys) < limit:
                 self._from[period][code] = BEGINNING
                 return (code, pa.Table.from_batches(kept)) if kept else None
-            limit = _PAGE * 8
+            limit = min(4 * limit, _PAGE * 8)
 
     def _closed(self, bar: pa.RecordBatch) -> bool:
-        """Return whether older bars can stay in the log: they are final, or of a sparse query."""
-        return not self._core.plan.query.continuous or bool(bar.column("final")[0].as_py())
+        """Return whether older bars can stay in the log: they are final, also if the clock was set back, or sparse."""
+        query, now = self._core.plan.query, self._core.now
+        if not query.continuous:
+            return True
+        end = int(int64_view(bar.column("bucket_end"))[0])
+        return bool(bar.column("final")[0].as_py()) and (now == BEGINNING or end + query.grace_ms <= now)
 
     def _load(self, period: Period, parts: list[tuple[int, pa.Table]]) -> None:
         if not parts:

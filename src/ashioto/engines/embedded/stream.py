@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ashioto.bars.algebra import Ints
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.sessions import SessionBook
-    from ashioto.log.base import Log
+    from ashioto.log.base import Log, Slice
     from ashioto.period import Period
 
 MAX_ROWS: Final = 1 << 18
@@ -112,7 +112,7 @@ class PartitionRunner:
         self.progress = self._restored()
         self._core = BarCore(plan, book)
         self._core.now = self.progress.now_ms
-        self._residency = Residency(log, self._core)
+        self._residency = Residency(log, self._core, partition=partition)
         self._residency.restore()
         self._core.before_touch = self._require
         self._piece = 0, -1
@@ -225,8 +225,7 @@ class PartitionRunner:
             return False
         stop = found.base_offset + len(found.keys)
         self._reading = found
-        batch, offsets = self._divert_late(found.data, found.base_offset)
-        self._fold(batch, offsets, stop - 1)
+        self._fold(*self._divert_late(*self._without_deletions(found)), stop - 1)
         self._residency.cuts = {c for c in self._residency.cuts if c >= stop}
         self.progress.source_offset = stop
         self._dirty = True
@@ -280,10 +279,19 @@ class PartitionRunner:
         self.progress.out_of_session += counts.out_of_session
         self.progress.unknown_key += counts.unknown_key
 
-    def _divert_late(self, batch: pa.RecordBatch, first: int) -> tuple[pa.RecordBatch, Ints]:
+    def _without_deletions(self, found: Slice) -> tuple[pa.RecordBatch, Ints]:
+        """Return the ticks that were read and their offsets; records that delete a key go to the dead letters."""
+        offsets = found.base_offset + np.arange(len(found.keys), dtype=np.int64)
+        if found.tombstones is None:
+            return found.data, offsets
+        rows = np.flatnonzero(found.tombstones)
+        self._reject(found.data, offsets, rows.tolist(), ["a deletion is no tick"] * rows.size)
+        kept = np.flatnonzero(~found.tombstones)
+        return found.data.take(pa.array(kept)), offsets[kept]
+
+    def _divert_late(self, batch: pa.RecordBatch, offsets: Ints) -> tuple[pa.RecordBatch, Ints]:
         """Send ticks older than the retention to the late topic."""
         query = self._plan.query
-        offsets = np.arange(first, first + batch.num_rows, dtype=np.int64)
         horizon = self._core.now - query.retention_ms - query.grace_ms
         if not query.continuous or self._core.now == BEGINNING:
             return batch, offsets

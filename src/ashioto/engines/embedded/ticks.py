@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ashioto.engines.embedded.evaluate import Mask, Value, evaluate
+from ashioto.engines.embedded.evaluate import Mask, Value, either, evaluate
 from ashioto.engines.embedded.fold import TickColumns, no_floats, no_ints
-from ashioto.logical.nodes import BOOL, TEXT, Col, Expr
+from ashioto.logical.nodes import BOOL, TEXT, Col, Expr, walk
 from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
@@ -57,11 +57,14 @@ def prepare(plan: CompiledQuery, book: SessionBook, batch: pa.RecordBatch, *, of
     for condition in plan.query.where:
         value = evaluate(condition, _leaf(plan, batch), batch.num_rows)
         _note(reasons, value.overflow, f"a condition of {plan.query.name} leaves 64 bits")
-        counted = value.data.astype(np.bool_) if counted is None else counted & value.data.astype(np.bool_)
+        _note(reasons, _not_finite(plan, batch, condition), f"a condition of {plan.query.name} is not finite")
+        met = value.data.astype(np.bool_) if value.null is None else value.data.astype(np.bool_) & ~value.null
+        counted = met if counted is None else counted & met
     values = [evaluate(expr, _leaf(plan, batch), batch.num_rows) for expr in plan.inputs]
     for number, value in enumerate(values):
         name = plan.column_of(next(i for i, s in enumerate(plan.slots) if s.arg == number))
         _note(reasons, value.overflow, f"the input of column {name!r} leaves 64 bits")
+        _note(reasons, value.null, f"the input of column {name!r} has no value")
         if value.type.name == "float64" and not np.isfinite(value.data).all():
             _note(reasons, ~np.isfinite(value.data), f"the input of column {name!r} is not finite")
     keep = _keep(reasons, counted, batch.num_rows)
@@ -139,6 +142,16 @@ def _note(reasons: dict[int, str], mask: Mask | None, reason: str) -> None:
     if mask is not None:
         for row in np.flatnonzero(mask).tolist():
             reasons.setdefault(row, reason)
+
+
+def _not_finite(plan: CompiledQuery, batch: pa.RecordBatch, condition: Expr) -> Mask | None:
+    """Return where a condition reads a float that is no number, which it could neither meet nor miss."""
+    found: Mask | None = None
+    for part in walk(condition):
+        column = plan.query.entity.find(part.name) if isinstance(part, Col) else None
+        if column is not None and column.type.name == "float64":
+            found = either(found, ~np.isfinite(batch.column(column.name).fill_null(0.0).to_numpy()))
+    return found
 
 
 def _bad_rows(batch: pa.RecordBatch) -> dict[int, str]:
