@@ -64,6 +64,7 @@ QUERIES: dict[str, BarQuery] = {
         where=[
             (Trade.size > 0) | (Trade.lots == 3),
             ~((Trade.venue == "X") & (Trade.price * 2 >= Trade.size)),
+            (Trade.symbol < "B") | (Trade.venue != Trade.symbol),
             Trade.weight < 100.0,
         ],
     ),
@@ -154,7 +155,7 @@ def pieces(rows: list[Row], cuts: list[int]) -> list[tuple[int, list[Row]]]:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-@settings(max_examples=40, suppress_health_check=LOOSE)
+@settings(max_examples=25, suppress_health_check=LOOSE)
 @given(
     rows=ticks(), cuts=st.lists(st.integers(0, 99), max_size=5), threads=st.integers(1, 3), now=st.integers(0, 40 * DAY)
 )
@@ -170,7 +171,7 @@ def test_batch(name: str, rows: list[Row], cuts: list[int], threads: int, now: i
 
 
 @pytest.mark.parametrize("name", QUERIES)
-@settings(max_examples=40, suppress_health_check=LOOSE)
+@settings(max_examples=25, suppress_health_check=LOOSE)
 @given(
     rows=ticks(),
     cuts=st.lists(st.integers(0, 99), max_size=5),
@@ -205,7 +206,7 @@ def test_stream(
 
 
 @pytest.mark.parametrize("name", ["previous", "vwap", "sparse"])
-@settings(max_examples=60, suppress_health_check=LOOSE)
+@settings(max_examples=25, suppress_health_check=LOOSE)
 @given(
     rows=ticks(),
     cuts=st.lists(st.integers(0, 99), max_size=6),

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ashioto.bars.algebra import FIXED, Slot
-from ashioto.engines.embedded import codegen
 from ashioto.engines.embedded.codegen import cache_folder, fold_kernel, source
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def test_without_a_writable_folder_there_is_a_temporary_one(tmp_path: Path, monk
     assert os.access(found, os.W_OK)
     found.rmdir()
     monkeypatch.setenv("ASHIOTO_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(codegen.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     other = cache_folder()
     assert other != tmp_path
     other.rmdir()

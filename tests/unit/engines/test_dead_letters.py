@@ -152,3 +152,21 @@ def test_tombstones_are_no_ticks() -> None:
     here.run()
     assert columns(here.bars("1m"), "ticks", "close") == [(2, 2)]
     assert columns(here.dead(), "source_offset", "reason") == [(2, "a deletion is no tick")]
+
+
+def test_a_column_that_leaves_64_bits_is_null_and_told_when_its_bar_is_final() -> None:
+    select = {"square": ao.sum(Trade.lots) * ao.sum(Trade.lots), "lots": ao.sum(Trade.lots)}
+    here = Market.of(bars("1m", "1h", select=select), hours=HOURS)
+    here.send(trade("A", 0, lots=2**31), trade("A", MINUTE, lots=2**31), trade("B", 0, lots=5))
+    here.at(30_000)
+    assert here.dead() == []
+    here.at(2 * MINUTE)
+    here.restart()
+    here.at(12 * HOUR)
+    rows = [row for row in here.bars("1h") if row["lots"]]
+    assert columns(rows, "symbol", "square", "lots") == [("A", None, 2**32), ("B", 25, 5)]
+    assert [row["square"] for row in here.bars("1m") if row["lots"]] == [2**62, 2**62, 25]
+    (letter,) = here.dead()
+    assert (letter["source_topic"], letter["source_offset"]) == ("t.trade_bars_1h", None)
+    assert letter["reason"] == "column 'square' leaves 64 bits"
+    assert pa.ipc.open_stream(letter["value"]).read_all().to_pylist()[0]["lots"] == 2**32

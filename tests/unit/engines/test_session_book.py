@@ -64,7 +64,9 @@ def test_dictionaries_too_large_to_tabulate() -> None:
 
 
 def test_keys_with_equal_sessions_share_a_group_and_unknown_ones_have_none() -> None:
-    schedule = Schedule.of({("X", s): sessions(0 if s in "ab" else 50) for s in "abc"} | {("Y", "a"): Sessions.build(*[np.zeros(0)] * 3)})
+    given: dict[tuple[str, ...], Sessions] = {("X", s): sessions(0 if s in "ab" else 50) for s in "abc"}
+    given["Y", "a"] = Sessions.from_sessions([])
+    schedule = Schedule.of(given)
     here = book(schedule)
     codes = [here.code(key) for key in [("X", "c"), ("X", "a"), ("X", "b"), ("Y", "a"), ("Z", "?")]]
     assert here.groups[codes].tolist() == [0, 1, 1, -1, -1]

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ashioto.errors import UnsupportedError
 from ashioto.logical.nodes import BOOL, FLOAT64, INT64, DataType, Expr, Lit, Op
 
 if TYPE_CHECKING:
@@ -36,6 +35,12 @@ _WHOLE: Final[dict[str, Callable[..., int]]] = {
 _COMPARE: Final = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
+
+
+_TEXT: Final = {
+    "==": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+}  # fmt: skip
+"""By code point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +160,8 @@ def _aligned(args: list[Value]) -> list[Value]:
 
 def _compare(op: str, left: Value, right: Value, null: Mask | None, overflow: Mask | None) -> Value:
     if left.text is not None or right.text is not None:
-        if op not in {"==", "!="}:
-            raise UnsupportedError(f"text does not compare with {op!r}", hint="use == or !=")
-        same = pc.equal(_plain(left.text), _plain(right.text))
-        found: Mask = same.fill_null(False).to_numpy(zero_copy_only=False)
-        return Value(type=BOOL, data=found if op == "==" else ~found, null=null, overflow=overflow)
+        found: Mask = _TEXT[op](_plain(left.text), _plain(right.text)).fill_null(False).to_numpy(zero_copy_only=False)
+        return Value(type=BOOL, data=found, null=null, overflow=overflow)
     if left.type.is_numeric:
         left, right = _aligned([left, right])
         overflow = either(overflow, either(left.overflow, right.overflow))

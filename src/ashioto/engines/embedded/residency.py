@@ -113,13 +113,11 @@ class Residency:
         limit = 2 if first is None else _PAGE
         while True:
             page = self._log.view(self._topic(period), start=prefix, stop=stop, limit=limit, reverse=True)
-            for row, key in enumerate(page.keys):
+            synthetic = page.data.column("synthetic").to_numpy(zero_copy_only=False)
+            for row in np.flatnonzero(~synthetic).tolist():
                 bar = page.data.slice(row, 1)
-                stop = key
-                if bar.column("synthetic")[0].as_py():
-                    continue
                 kept.append(bar)
-                start = int(keys.decode(key)[-1])
+                start = int(keys.decode(page.keys[row])[-1])
                 done = self._closed(bar) if first is None else start < first
                 if done:
                     self._from[period][code] = start + 1
@@ -127,7 +125,7 @@ class Residency:
             if len(page.keys) < limit:
                 self._from[period][code] = BEGINNING
                 return (code, pa.Table.from_batches(kept)) if kept else None
-            limit = min(4 * limit, _PAGE * 8)
+            stop, limit = page.keys[-1], min(4 * limit, _PAGE * 256)
 
     def _closed(self, bar: pa.RecordBatch) -> bool:
         """Return whether older bars can stay in the log: they are final, also if the clock was set back, or sparse."""

@@ -196,7 +196,7 @@ class PartitionRunner:
 
     def _apply_beats(self) -> bool:
         """Apply the heartbeats whose cut has been read; the others wait."""
-        applied = False
+        applied, due = False, BEGINNING
         while self._beats and self._beats[0].cut <= self.progress.source_offset:
             beat = self._beats.popleft()
             self.progress.hb_offset = beat.end
@@ -204,10 +204,13 @@ class PartitionRunner:
             if beat.epoch < self.progress.epoch:
                 continue  # its sender has been replaced, perhaps by one whose clock is behind
             if beat.epoch > self.progress.epoch:
+                self._core.advance(due)
                 self._new_epoch(beat)
-            self._core.advance(beat.due)
-            self.progress.now_ms = self._core.now
+                due = beat.due
+            due = max(due, beat.due)
         if applied:
+            self._core.advance(due)
+            self.progress.now_ms = self._core.now
             self._dirty = self._urgent = True
             if not self._beats:
                 self.progress.hb_offset = self._read_beats
