@@ -9,7 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+_SINCE_START: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine sleeps, where the system has such a clock."""
 
 
 class Clock(Protocol):
@@ -40,8 +43,8 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
+        """Return seconds since the machine was started, which never go back and are the same for all its processes."""
+        return time.clock_gettime(_SINCE_START)
 
     def sleep(self, seconds: float) -> None:
         """Wait this many seconds."""

@@ -15,8 +15,17 @@
     │   ├── LogCorruptError     the file is truncated or is no log
     │   ├── LogFullError        the disk is full
     │   ├── LogBusyError        another process holds the log
-    │   ├── StaleEpochError     a newer writer exists
+    │   │   └── LockHeldError       somebody else holds this lock (exit code 5)
+    │   ├── StaleEpochError     a newer writer exists (exit code 5)
     │   └── UnknownTopicError   the topic was never created
+    ├── DeployError         `infra apply` cannot go on
+    │   ├── BlockedError        a change is incompatible or destructive (exit code 4)
+    │   ├── StalePlanError      the saved plan is not what would be done now
+    │   └── VerifyError         a registered query makes no progress
+    ├── HeartbeatError      a heartbeat cannot go on
+    │   ├── ClockJumpError      the clock went ahead further than time did
+    │   ├── LeaseLostError      somebody else has taken over (exit code 5)
+    │   └── SpecError           a specification names a topic or columns that do not exist
     └── DecimalOverflowError  a decimal no longer fits 64 bits; names the column
 
 A message says what and which; `hint` says the way out, and is printed as ``Hint: …`` on a line of its own.
@@ -100,12 +109,56 @@ class LogBusyError(LogError):
     """Says that another process held the log for too long."""
 
 
+class LockHeldError(LogBusyError):
+    """Says that somebody else holds a lock that only one may have at a time."""
+
+    exit_code = 5
+
+
 class StaleEpochError(LogError):
     """Says that a writer with a newer epoch exists, so this write was refused."""
+
+    exit_code = 5
 
 
 class UnknownTopicError(LogError):
     """Says that a topic was never created."""
+
+
+class DeployError(AshiotoError):
+    """Says that `infra apply` cannot go on."""
+
+
+class BlockedError(DeployError):
+    """Says that a change is incompatible, or would delete what nobody named."""
+
+    exit_code = 4
+
+
+class StalePlanError(DeployError):
+    """Says that a saved plan is not what would be done now."""
+
+
+class VerifyError(DeployError):
+    """Says that a query was registered and makes no progress."""
+
+
+class HeartbeatError(AshiotoError):
+    """Says that a heartbeat cannot go on."""
+
+
+class ClockJumpError(HeartbeatError):
+    """Says that the wall clock went ahead further than time did, and no other clock agrees."""
+
+
+class LeaseLostError(HeartbeatError):
+    """Says that somebody else has taken over."""
+
+    exit_code = 5
+
+
+class SpecError(HeartbeatError):
+    """Says that a heartbeat specification names a topic or columns that do not exist."""
 
 
 class DecimalOverflowError(AshiotoError):

@@ -30,6 +30,8 @@ LAYERS = [
     "schedule",
     "schema",
     "log",
+    "control",
+    "observe",
     "files",
     "bars",
     "engines",
@@ -52,6 +54,7 @@ HOMES = {  # heavy library: where it may be imported at the top, and where insid
     "pandas": (set(), {"schedule.calendars"}),
     "matplotlib": (set(), {"charts"}),
     "plotly": (set(), {"charts"}),
+    "prometheus_client": ({"observe"}, set()),
 }
 ARRAYS = {"numpy", "pyarrow"}
 

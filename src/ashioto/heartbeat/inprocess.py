@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto import keys, naming
-from ashioto.engines.embedded.schedules import LogSchedules
-from ashioto.engines.embedded.topics import HB_STATE, HB_STATE_SCHEMA, marker_schema
+from ashioto.control.schedules import LogSchedules
+from ashioto.control.topics import HB_STATE, HB_STATE_SCHEMA, marker_schema
 from ashioto.heartbeat.planner import next_due, plan_markers
 from ashioto.log.base import Batch
 from ashioto.log.partition import partition_of
@@ -160,7 +160,7 @@ class InProcessHeartbeat:
         ]
 
     def _data(self, rows: list[tuple[Marker, Key]], cut: int) -> pa.RecordBatch:
-        schema = marker_schema(self._query)
+        schema = marker_schema(self._query.group_by)
         markers = [m for m, _ in rows]
         columns = [[key[i] for _, key in rows] for i in range(len(self._query.group_by))]
         values = [
@@ -187,7 +187,7 @@ class InProcessHeartbeat:
         return int(page.data.column("epoch")[0].as_py()) if page.keys else 0
 
     def _state(self, now_ms: int) -> Batch:
-        values = [[now_ms], ["active"], ["rc dev"], [self._epoch], [now_ms]]
+        values = [[now_ms], ["active"], ["rc dev"], [self._epoch], [now_ms], [-1]]
         arrays = [pa.array(v, f.type) for v, f in zip(values, HB_STATE_SCHEMA, strict=True)]
         return Batch(
             topic=HB_STATE,

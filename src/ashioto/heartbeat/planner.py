@@ -8,7 +8,7 @@ marker of that segment closes them. Keys with equal schedules share one plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -18,11 +18,36 @@ from ashioto.schedule.segments import segments
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ashioto.logical.nodes import Query
+    from ashioto.period import Period
+    from ashioto.schedule.buckets import Align
     from ashioto.schedule.segments import Segments
     from ashioto.schedule.sessions import Ints, Sessions
 
 MarkerKind = Literal["live", "final"]
+
+
+class Frames(Protocol):
+    """What is asked of a query, or of a heartbeat spec, to plan its markers."""
+
+    @property
+    def frames(self) -> tuple[Period, ...]:
+        """Lengths of the bars, ascending."""
+        ...
+
+    @property
+    def base(self) -> Period:
+        """The smallest frame."""
+        ...
+
+    @property
+    def align(self) -> Align:
+        """What intraday buckets count from."""
+        ...
+
+    @property
+    def grace_ms(self) -> int:
+        """How long after its end a bucket waits until it is final."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +79,7 @@ class Marker:
     next_day: int | None = None
 
 
-def plan_markers(query: Query, sessions: Sessions, *, after: int, until: int) -> list[Marker]:
+def plan_markers(query: Frames, sessions: Sessions, *, after: int, until: int) -> list[Marker]:
     """Return every marker due in `(after, until]`, in the order in which they are due.
 
     Args:
@@ -69,7 +94,7 @@ def plan_markers(query: Query, sessions: Sessions, *, after: int, until: int) ->
     return sorted(found, key=lambda m: (m.due, m.kind == "live", m.at))
 
 
-def next_due(query: Query, sessions: Sessions, *, after: int) -> int | None:
+def next_due(query: Frames, sessions: Sessions, *, after: int) -> int | None:
     """Return when the first marker after a moment is due, ms, or None when the schedule has run out.
 
     Args:
@@ -82,7 +107,7 @@ def next_due(query: Query, sessions: Sessions, *, after: int) -> int | None:
     return min([*_next_start(query, sessions, after), *(end + query.grace_ms for end in ends)], default=None)
 
 
-def _next_start(query: Query, sessions: Sessions, after: int) -> list[int]:
+def _next_start(query: Frames, sessions: Sessions, after: int) -> list[int]:
     """Return the starts among which is that of the first segment that begins later."""
     reach = query.base.millis if query.base.is_intraday else 0
     near: list[int] = _starting(query, sessions, after + 1, after + 1 + reach).start[:1].tolist()
@@ -90,7 +115,7 @@ def _next_start(query: Query, sessions: Sessions, after: int) -> list[int]:
     return [*near, *sessions.opens[opening : opening + 1].tolist()]
 
 
-def _next_end(query: Query, sessions: Sessions, low: int) -> list[int]:
+def _next_end(query: Frames, sessions: Sessions, low: int) -> list[int]:
     """Return the end of the first segment that ends later, if there is one."""
     index = int(np.searchsorted(sessions.closes, low, "right"))
     if index == len(sessions):
@@ -100,7 +125,7 @@ def _next_end(query: Query, sessions: Sessions, low: int) -> list[int]:
     return [min(end, closed) if query.base.is_intraday else closed]
 
 
-def _next_closings(query: Query, sessions: Sessions, low: int) -> list[int]:
+def _next_closings(query: Frames, sessions: Sessions, low: int) -> list[int]:
     """Return when the last bucket of each frame ends, if later; all others end with a segment."""
     found: list[int] = []
     for frame in query.frames if len(sessions) else ():
@@ -110,7 +135,7 @@ def _next_closings(query: Query, sessions: Sessions, low: int) -> list[int]:
     return [end for end in found if end > low]
 
 
-def _live(query: Query, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
+def _live(query: Frames, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
     found = _starting(query, sessions, after + 1, until + 1)
     for i, start in enumerate(found.start.tolist()):
         session = int(found.session_index[i])
@@ -130,7 +155,7 @@ def _live(query: Query, sessions: Sessions, after: int, until: int) -> Iterator[
         )
 
 
-def _final(query: Query, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
+def _final(query: Frames, sessions: Sessions, after: int, until: int) -> Iterator[Marker]:
     low, high = after - query.grace_ms, until - query.grace_ms
     closing: dict[int, list[str]] = {}
     for frame in query.frames:
@@ -166,11 +191,11 @@ def _longest(sessions: Sessions, low: int, high: int) -> int:
     return int((sessions.closes - sessions.opens)[near].max()) if near.any() else 0
 
 
-def _starting(query: Query, sessions: Sessions, low: int, high: int) -> Segments:
+def _starting(query: Frames, sessions: Sessions, low: int, high: int) -> Segments:
     return segments(sessions, query.base, query.align, low, high)
 
 
-def _last_before(query: Query, sessions: Sessions, moment: int) -> tuple[int, int]:
+def _last_before(query: Frames, sessions: Sessions, moment: int) -> tuple[int, int]:
     """Return (start, session) of the last segment that starts before a moment; some session does."""
     index = int(np.searchsorted(sessions.opens, moment, "left")) - 1
     opened, closed = int(sessions.opens[index]), int(sessions.closes[index])
@@ -179,7 +204,7 @@ def _last_before(query: Query, sessions: Sessions, moment: int) -> tuple[int, in
     return (max(begin, opened) if query.base.is_intraday else opened), index
 
 
-def _labels(query: Query, sessions: Sessions, at: int, session: int) -> tuple[int, int, int]:
+def _labels(query: Frames, sessions: Sessions, at: int, session: int) -> tuple[int, int, int]:
     day = int(sessions.days[session])
     begin = bucket_start(query.base, query.align, *_one(at, int(sessions.opens[session]), day))
     return int(begin[0]), int(bucket_end(query.base, query.align, begin)[0]), day

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ashioto.naming import topic
+
 if TYPE_CHECKING:
     from ashioto.period import Period
+
 
 TypeName = Literal["text", "int64", "float64", "decimal", "timestamp", "date", "bool"]
 Role = Literal["key", "timestamp", "sequence", "value"]
@@ -182,6 +185,18 @@ class Entity:
         return next((c for c in self.columns if c.name == name), None)
 
 
+ALWAYS_OPEN = Entity(
+    name="AlwaysOpen",
+    kind="table",
+    columns=(
+        Column(name="open", type=TIMESTAMP, role="key"),
+        Column(name="close", type=TIMESTAMP),
+        Column(name="market_date", type=DATE),
+    ),
+)
+"""A schedule nobody writes: its sessions follow from the calendar, `[00:00, 24:00)` UTC of every day."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeFrame:
     """Joins ticks to the sessions of a schedule.
@@ -255,6 +270,14 @@ class Query:
     def base(self) -> Period:
         """The smallest frame."""
         return self.frames[0]
+
+    @property
+    def schedule_topic(self) -> str | None:
+        """Topic of the sessions; None without `time_frame`, and where they follow from the calendar."""
+        frame = self.time_frame
+        if frame is None or frame.schedule == ALWAYS_OPEN:
+            return None
+        return topic(self.context, frame.schedule.name)
 
 
 def walk(expr: Expr) -> list[Expr]:

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from ashioto.logical.nodes import DATE, TIMESTAMP, Column, Entity, TimeFrame
-
-ALWAYS_OPEN: Final = Entity(
-    name="AlwaysOpen",
-    kind="table",
-    columns=(
-        Column(name="open", type=TIMESTAMP, role="key"),
-        Column(name="close", type=TIMESTAMP),
-        Column(name="market_date", type=DATE),
-    ),
-)
-"""A schedule nobody writes: its sessions follow from the calendar, `[00:00, 24:00)` UTC of every day."""
+from ashioto.logical.nodes import ALWAYS_OPEN, TimeFrame
 
 
 def always_open() -> TimeFrame:

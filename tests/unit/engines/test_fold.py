@@ -12,10 +12,10 @@ from tests.support_engine import DAY, MINUTE, START, Trade, bars, batch_of, trad
 from tests.support_kernels import plain_kernels
 
 import ashioto as ao
+from ashioto.control.schedules import open_always
 from ashioto.engines.embedded import fold
 from ashioto.engines.embedded.batch import BatchBuilder
 from ashioto.engines.embedded.fold import FoldCounts, TickColumns, no_floats, no_ints
-from ashioto.engines.embedded.schedules import open_always
 from ashioto.errors import DecimalOverflowError, UsageError
 from ashioto.schedule.sessions import Schedule, Sessions
 

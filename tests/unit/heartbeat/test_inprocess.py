@@ -13,8 +13,9 @@ from tests.support_planning import HOURS, START, START_DAY, Row, query, sessions
 
 from ashioto import keys, naming
 from ashioto.clock import ManualClock
+from ashioto.control.topics import HB_STATE
 from ashioto.engines.embedded.plan import compile_query
-from ashioto.engines.embedded.topics import HB_STATE, query_topics, system_topics
+from ashioto.engines.embedded.topics import query_topics, system_topics
 from ashioto.heartbeat import inprocess
 from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.heartbeat.planner import plan_markers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
+from ashioto.control.schedules import LogSchedules
 from ashioto.engines.embedded.plan import compile_query
-from ashioto.engines.embedded.schedules import LogSchedules
 from ashioto.engines.embedded.sessions import SessionBook
 from ashioto.engines.embedded.stream import PartitionRunner
 from ashioto.errors import UnsupportedError

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ashioto import keys, naming
-from ashioto.engines.embedded.output import TIME, bar_schema
+from ashioto.control.topics import HEARTBEATS_KEPT_MS, control_topics, marker_schema
+from ashioto.engines.embedded.output import bar_schema
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.schema.arrow import int64_view, key_column, storage_schema
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
 OFFSETS: Final = "rc.engine.offsets"
 DEAD_LETTERS: Final = "rc.dlq"
-HB_STATE: Final = "rc.hb.state"
 DEV_CLOCK: Final = "rc.dev.clock"
-DAY: Final = 86_400_000
 
 OFFSETS_SCHEMA: Final = pa.schema(
     [
@@ -50,38 +49,7 @@ DEAD_SCHEMA: Final = pa.schema(
         ("value", pa.binary()),
     ]
 )
-HB_STATE_SCHEMA: Final = pa.schema(
-    [
-        ("last_hb_at_utc", TIME),
-        ("mode", pa.string()),
-        ("holder", pa.string()),
-        ("epoch", pa.int64()),
-        ("updated_at_utc", TIME),
-    ]
-)
 CLOCK_SCHEMA: Final = pa.schema([("event_ms", pa.int64()), ("wall_ms", pa.int64()), ("speed", pa.float64())])
-
-
-def marker_schema(query: Query) -> pa.Schema:
-    """Return the columns of an entity's heartbeats."""
-    return pa.schema(
-        [
-            *(pa.field(name, pa.string()) for name in query.group_by),
-            ("base", pa.string()),
-            ("kind", pa.string()),
-            ("at", TIME),
-            ("due", TIME),
-            ("bucket_start", TIME),
-            ("bucket_end", TIME),
-            ("market_date", pa.date32()),
-            ("closes", pa.list_(pa.string())),
-            ("next_at", TIME),
-            ("next_bucket_start", TIME),
-            ("next_market_date", pa.date32()),
-            ("source_cut", pa.int64()),
-            ("epoch", pa.int64()),
-        ]
-    )
 
 
 def late_schema(query: Query) -> pa.Schema:
@@ -113,7 +81,7 @@ def query_topics(plan: CompiledQuery, partitions: int) -> list[TopicSpec]:
     )  # fmt: skip
     beats = TopicSpec(
         name=naming.heartbeat_topic(context, entity), partitions=partitions, cleanup="delete",
-        schema=marker_schema(query), retention_ms=7 * DAY,
+        schema=marker_schema(query.group_by), retention_ms=HEARTBEATS_KEPT_MS,
     )  # fmt: skip
     return [ticks, *bars, late, *([beats] if query.continuous else [])]
 
@@ -123,13 +91,13 @@ def system_topics() -> list[TopicSpec]:
     specs = [
         ("compact", OFFSETS, OFFSETS_SCHEMA),
         ("delete", DEAD_LETTERS, DEAD_SCHEMA),
-        ("compact", HB_STATE, HB_STATE_SCHEMA),
         ("compact", DEV_CLOCK, CLOCK_SCHEMA),
     ]
-    return [
+    made = [
         TopicSpec(name=n, partitions=1, cleanup="compact" if c == "compact" else "delete", schema=s, retention_ms=None)
         for c, n, s in specs
     ]
+    return [*control_topics(), *made]
 
 
 def bars_batch(plan: CompiledQuery, period: Period, partition: int, table: pa.Table) -> Batch:

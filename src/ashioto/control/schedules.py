@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from ashioto import naming
-from ashioto.logical.schedules import is_always_open
 from ashioto.schedule.buckets import bucket_start
 from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schedule.sessions import Sessions
@@ -17,11 +15,41 @@ from ashioto.schema.sessions import sessions_by_key
 
 if TYPE_CHECKING:
     from ashioto.log.base import Log
-    from ashioto.logical.nodes import Query
+    from ashioto.logical.nodes import AlignName, TimeFrame
+    from ashioto.period import Period
 
 Key = tuple[str, ...]
 _FIRST: Final = date(1970, 1, 1)
 _LAST: Final = date(2099, 12, 31)
+
+
+class Timetable(Protocol):
+    """What is asked of a query, or of a heartbeat spec, to know its buckets and whose sessions they follow."""
+
+    @property
+    def frames(self) -> tuple[Period, ...]:
+        """Lengths of the bars, ascending."""
+        ...
+
+    @property
+    def align(self) -> AlignName:
+        """What intraday buckets count from."""
+        ...
+
+    @property
+    def group_by(self) -> tuple[str, ...]:
+        """Grouping columns."""
+        ...
+
+    @property
+    def time_frame(self) -> TimeFrame | None:
+        """How the schedule is read."""
+        ...
+
+    @property
+    def schedule_topic(self) -> str | None:
+        """Topic of the sessions; None when the market is always open."""
+        ...
 
 
 @cache
@@ -35,14 +63,14 @@ class LogSchedules:
 
     Args:
         log: Where the schedule topic is.
-        query: Whose sessions these are; without `time_frame` everything is always open.
+        query: A query, or a heartbeat spec; without a schedule topic everything is always open.
     """
 
-    def __init__(self, log: Log, query: Query) -> None:
+    def __init__(self, log: Log, query: Timetable) -> None:
         self._log, self._query = log, query
         self._always = named(query, open_always())
-        frame = query.time_frame
-        self._frame = None if frame is None or is_always_open(frame) else frame
+        self._topic = query.schedule_topic
+        self._frame = query.time_frame if self._topic is not None else None
         self._offsets: dict[int, int] = {}
         self._sessions: dict[Key, Sessions] = {}
         self.refresh()
@@ -54,6 +82,11 @@ class LogSchedules:
         wanted = tuple(key[self._query.group_by.index(mine)] for mine, _ in self._frame.join)
         return self._sessions.get(wanted)
 
+    @property
+    def offset(self) -> int:
+        """Up to which record the schedule has been read; -1 where there is no schedule topic."""
+        return sum(self._offsets.values()) if self._offsets else -1
+
     def scheduled(self) -> list[Key]:
         """Return the keys the schedule names, in the columns that join it."""
         return list(self._sessions)
@@ -63,21 +96,23 @@ class LogSchedules:
 
         Returns:
             Whether it had.
+
+        Raises:
+            ScheduleError: Its sessions do not hold together; those read before stay in use until it changes again.
         """
-        if self._frame is None:
+        if self._frame is None or self._topic is None:
             return False
-        topic = naming.topic(self._query.context, self._frame.schedule.name)
-        offsets = self._log.end_offsets(topic)
+        offsets = self._log.end_offsets(self._topic)
         if offsets == self._offsets:
             return False
         self._offsets = offsets
-        found = sessions_by_key(self._frame, self._log.view(topic, start=None, stop=None).data)
+        found = sessions_by_key(self._frame, self._log.view(self._topic, start=None, stop=None).data)
         kept = {sessions: named(self._query, sessions) for sessions in found.values()}
         self._sessions = {key: kept[sessions] for key, sessions in found.items()}
         return True
 
 
-def named(query: Query, sessions: Sessions) -> Sessions:
+def named(query: Timetable, sessions: Sessions) -> Sessions:
     """Return the sessions whose buckets can stand in keys: none of those begins before 1970."""
     opens, days = sessions.opens, sessions.days
     good = np.ones(len(sessions), dtype=np.bool_)

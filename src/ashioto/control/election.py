@@ -1,0 +1,172 @@
+"""Election: who may act in a role, under an epoch that only grows.
+
+Every write of a role carries its epoch as a fence, so a former holder that wakes up is refused by the log. The lease
+only decides who tries; that nobody else can write is the work of the fence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ashioto.control.processes import MachineProcesses
+from ashioto.errors import LeaseLostError, LogBusyError
+from ashioto.log.leases import Lease
+
+if TYPE_CHECKING:
+    from ashioto.clock import Clock
+    from ashioto.control.processes import Processes
+    from ashioto.log.leases import Holder, Leases
+
+RENEW_S: Final = 0.5
+EXPIRE_S: Final = 2.0
+
+
+class Election(Protocol):
+    """Decides who acts in a role."""
+
+    @property
+    def name(self) -> str:
+        """Name of the role, and of the fence its holders write under."""
+        ...
+
+    def campaign(self) -> int | None:
+        """Try to get the role: return its new epoch, or None while somebody else has it.
+
+        Whoever has it already gets a new epoch.
+        """
+        ...
+
+    def renew(self) -> None:
+        """Keep the role.
+
+        Raises:
+            LeaseLostError: Somebody else has it.
+        """
+        ...
+
+    def resign(self) -> None:
+        """Hand the role back, so that another gets it at once; without it nothing happens."""
+        ...
+
+    def leader(self) -> str | None:
+        """Return who has the role, for people; None when nobody has."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseOptions:
+    """Says how long a lease holds.
+
+    Args:
+        renew_s: How often holders should renew it, seconds.
+        expire_s: After how long without that others may take it over, seconds.
+    """
+
+    renew_s: float = RENEW_S
+    expire_s: float = EXPIRE_S
+
+
+class LeaseElection:
+    """Elects by a lease in the log.
+
+    A lease that has expired, or whose holder is certainly gone, may be taken. Where the former holder is paused inside
+    a write and so blocks the log, it is ended.
+
+    Args:
+        leases: The log that keeps the lease.
+        name: Of the role.
+        holder: Who campaigns.
+        clock: Its monotonic reading is the same for all processes of the machine.
+        processes: Who runs on this machine.
+        options: How long a lease holds.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        name: str,
+        *,
+        holder: Holder,
+        clock: Clock,
+        processes: Processes | None = None,
+        options: LeaseOptions | None = None,
+    ) -> None:
+        self._leases, self._name, self._holder, self._clock = leases, name, holder, clock
+        self._processes = MachineProcesses() if processes is None else processes
+        self.options = LeaseOptions() if options is None else options
+        self._epoch: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the role, and of the fence its holders write under."""
+        return self._name
+
+    def campaign(self) -> int | None:
+        """Try to get the role: return its new epoch, or None while somebody else has it."""
+        known = self._leases.lease(self._name)
+        if self._held_by_another(known):
+            return None
+        try:
+            got = self._leases.change_lease(self._name, self._taken)
+        except LogBusyError:
+            if known is None or known.holder is None or not self._processes.end(known.holder):
+                return None
+            got = self._leases.change_lease(self._name, self._taken)
+        self._epoch = None if got is None else got.epoch
+        return self._epoch
+
+    def renew(self) -> None:
+        """Keep the role.
+
+        Raises:
+            LeaseLostError: Somebody else has it.
+            LogBusyError: The log is held by somebody else for too long; the role may still be kept.
+        """
+        if self._leases.change_lease(self._name, self._renewed) is None:
+            leader = self.leader()
+            self._epoch = None
+            raise LeaseLostError(
+                f"{leader or 'another process'} has taken over {self._name.replace(chr(31), '/')}",
+                hint="this process was paused or cut off for too long; start it again, it will stand by",
+                role=self._name,
+            )
+
+    def resign(self) -> None:
+        """Hand the role back, so that another gets it at once; without it nothing happens."""
+        if self._epoch is not None:
+            self._leases.change_lease(self._name, self._resigned)
+            self._epoch = None
+
+    def leader(self) -> str | None:
+        """Return who has the role, for people; None when nobody has."""
+        known = self._leases.lease(self._name)
+        if known is None or known.holder is None or not self._is_live(known):
+            return None
+        return known.holder.name
+
+    def _taken(self, known: Lease | None) -> Lease | None:
+        if self._held_by_another(known):
+            return None
+        epoch = 1 if known is None else known.epoch + 1
+        return Lease(name=self._name, epoch=epoch, holder=self._holder, expires_ms=self._expiry())
+
+    def _renewed(self, known: Lease | None) -> Lease | None:
+        return replace(known, expires_ms=self._expiry()) if known is not None and self._is_mine(known) else None
+
+    def _resigned(self, known: Lease | None) -> Lease | None:
+        return replace(known, holder=None, expires_ms=0) if known is not None and self._is_mine(known) else None
+
+    def _is_mine(self, known: Lease) -> bool:
+        return known.holder == self._holder and known.epoch == self._epoch
+
+    def _held_by_another(self, known: Lease | None) -> bool:
+        return known is not None and known.holder not in {None, self._holder} and self._is_live(known)
+
+    def _is_live(self, known: Lease) -> bool:
+        if known.holder is None or self._processes.is_gone(known.holder):
+            return False
+        return self._clock.monotonic() * 1000 < known.expires_ms
+
+    def _expiry(self) -> int:
+        return int((self._clock.monotonic() + self.options.expire_s) * 1000)

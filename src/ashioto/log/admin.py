@@ -1,0 +1,34 @@
+"""What `infra apply` may do to the topics of a log, and nobody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.log.base import TopicSpec
+
+
+class LogAdmin(Protocol):
+    """Lists, changes and deletes topics."""
+
+    def topics(self) -> list[str]:
+        """Return the names of all topics, sorted."""
+        ...
+
+    def alter(self, spec: TopicSpec) -> None:
+        """Change the columns or the retention of a topic that exists, so that it is as declared.
+
+        Columns may be added anywhere, left out, and put in another order; records that were written before have null in
+        columns they lack. A column of a name that stays keeps its type.
+
+        Raises:
+            UnknownTopicError: It was never created.
+            LogError: Partitions or cleanup differ, or a column would change its type; nothing was changed.
+        """
+        ...
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics and all their records; those that do not exist are left out."""
+        ...

@@ -1,0 +1,68 @@
+"""Leases: who holds a role, kept by a log beside its records, so that taking one over fences its former holder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Names a process so that it cannot be taken for another.
+
+    Args:
+        name: For people, e.g. `host:4711`.
+        pid: Its number, 0 where unknown.
+        started: When it was started, in the system's own ticks: numbers are used again, this is not.
+        boot: Which start of the machine it belongs to; another one means that it is gone.
+        space: Whose process numbers these are: containers count for themselves.
+    """
+
+    name: str
+    pid: int = 0
+    started: int = 0
+    boot: str = ""
+    space: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Says who holds a role and until when.
+
+    Args:
+        name: Of the role; also the name of the fence that holders write under.
+        epoch: Grows with every new holder, and never goes back.
+        holder: Who; None when it was handed back.
+        expires_ms: When it may be taken over unless it is renewed; machine-wide monotonic ms.
+    """
+
+    name: str
+    epoch: int
+    holder: Holder | None
+    expires_ms: int
+
+
+class Leases(Protocol):
+    """Keeps leases."""
+
+    def lease(self, name: str) -> Lease | None:
+        """Return a lease, or None when there never was one. Does not wait for writers."""
+        ...
+
+    def change_lease(self, name: str, change: Callable[[Lease | None], Lease | None]) -> Lease | None:
+        """Replace a lease in one transaction; a larger epoch shuts out every writer of the fence of that name.
+
+        Args:
+            name: Of the lease.
+            change: Gets the lease as it is, returns it as it shall be, or None to leave it; called once.
+
+        Returns:
+            What `change` returned.
+
+        Raises:
+            LogBusyError: Somebody has held the log for too long.
+        """
+        ...
