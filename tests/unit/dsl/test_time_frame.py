@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import ashioto.dsl as ao
 from ashioto.dsl import Context, Field
 from ashioto.errors import DefinitionError, UsageError
-from ashioto.logical.nodes import ALWAYS_OPEN, TimeFrame, is_always_open
+from ashioto.logical.nodes import ALWAYS_OPEN, TimeFrame
+from ashioto.logical.schedules import is_always_open
 from ashioto.period import Period
 
 if TYPE_CHECKING:
