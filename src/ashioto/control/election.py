@@ -53,6 +53,10 @@ class Election(Protocol):
         """Return who has the role, for people; None when nobody has."""
         ...
 
+    def newest(self) -> int:
+        """Return the newest epoch there is; 0 when nobody ever had the role."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseOptions:
@@ -71,7 +75,7 @@ class LeaseElection:
     """Elects by a lease in the log.
 
     A lease that has expired, or whose holder is certainly gone, may be taken. Where the former holder is paused inside
-    a write and so blocks the log, it is ended.
+    a write and so blocks the log, it is ended; where the log says that another process blocks it, nobody is.
 
     Args:
         leases: The log that keeps the lease.
@@ -104,17 +108,12 @@ class LeaseElection:
 
     def campaign(self) -> int | None:
         """Try to get the role: return its new epoch, or None while somebody else has it."""
-        known = self._leases.lease(self._name)
-        if self._held_by_another(known):
+        if self._held_by_another(self._leases.lease(self._name)):
             return None
-        try:
-            got = self._leases.change_lease(self._name, self._taken)
-        except LogBusyError:
-            if known is None or known.holder is None or not self._processes.end(known.holder):
-                return None
-            got = self._leases.change_lease(self._name, self._taken)
-        self._epoch = None if got is None else got.epoch
-        return self._epoch
+        busy = self._take()
+        if busy is not None and self._end_blocking(busy):
+            busy = self._take()
+        return self._epoch if busy is None else None
 
     def renew(self) -> None:
         """Keep the role.
@@ -133,7 +132,11 @@ class LeaseElection:
             )
 
     def resign(self) -> None:
-        """Hand the role back, so that another gets it at once; without it nothing happens."""
+        """Hand the role back, so that another gets it at once; without it nothing happens.
+
+        Raises:
+            LogBusyError: The log is held by somebody else for too long; the role is kept until it expires.
+        """
         if self._epoch is not None:
             self._leases.change_lease(self._name, self._resigned)
             self._epoch = None
@@ -144,6 +147,26 @@ class LeaseElection:
         if known is None or known.holder is None or not self._is_live(known):
             return None
         return known.holder.name
+
+    def _take(self) -> LogBusyError | None:
+        """Take the lease where it is free; returns why that could not be found out."""
+        try:
+            got = self._leases.change_lease(self._name, self._taken)
+        except LogBusyError as error:
+            return error
+        self._epoch = None if got is None else got.epoch
+        return None
+
+    def _end_blocking(self, busy: LogBusyError) -> bool:
+        known = self._leases.lease(self._name)  # asked again: it may have been renewed while the log was waited for
+        if known is None or known.holder is None or self._held_by_another(known):
+            return False
+        return busy.ids.get("pid") in {None, known.holder.pid} and self._processes.end(known.holder)
+
+    def newest(self) -> int:
+        """Return the newest epoch there is; 0 when nobody ever had the role."""
+        known = self._leases.lease(self._name)
+        return 0 if known is None else known.epoch
 
     def _taken(self, known: Lease | None) -> Lease | None:
         if self._held_by_another(known):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support_heartbeat import Beats
 from tests.support_planning import HOURS, START, START_DAY, Row, query, sessions_of
 
 from ashioto import keys, naming
@@ -16,8 +17,7 @@ from ashioto.clock import ManualClock
 from ashioto.control.topics import HB_STATE
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.topics import query_topics, system_topics
-from ashioto.heartbeat import inprocess
-from ashioto.heartbeat.inprocess import InProcessHeartbeat
+from ashioto.heartbeat import beat as beat_module
 from ashioto.heartbeat.planner import plan_markers
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.log.partition import partition_of
@@ -143,7 +143,7 @@ def plan() -> Query:
 def test_every_key_of_the_schedule_gets_its_markers_beside_its_ticks(plan: Query) -> None:
     hours = {KEYS[0]: ONE, KEYS[1]: TWO, KEYS[2]: ONE}
     log = log_of(plan, hours)
-    count = InProcessHeartbeat(log, plan, start_ms=0).send(START + 2 * DAY)
+    count = Beats(log, plan, start_ms=0).send(START + 2 * DAY)
     found = sent(log)
     assert count == len(found)
     assert as_planned(found) == expected(plan, hours, START + 2 * DAY)
@@ -155,7 +155,7 @@ def test_every_key_of_the_schedule_gets_its_markers_beside_its_ticks(plan: Query
 
 def test_in_a_partition_markers_stand_in_the_order_in_which_they_are_due(plan: Query) -> None:
     log = log_of(plan, dict.fromkeys(KEYS, ONE))
-    InProcessHeartbeat(log, plan, start_ms=0).send(START + 2 * DAY)
+    Beats(log, plan, start_ms=0).send(START + 2 * DAY)
     found = sent(log)
     for partition in range(PARTITIONS):
         order = [(s.row["due"], s.row["kind"] == "live") for s in found if s.partition == partition]
@@ -167,10 +167,10 @@ def test_in_a_partition_markers_stand_in_the_order_in_which_they_are_due(plan: Q
 def test_however_often_it_looks_and_starts_anew_each_marker_is_sent_once(steps: list[int], restart: int) -> None:
     plan, hours = query("1m", "5m", "1d", grace_ms=2_000), {KEYS[0]: ONE, KEYS[1]: TWO}
     log, clock = log_of(plan, hours), ManualClock(START - 1)
-    beat = InProcessHeartbeat(log, plan, start_ms=0)
+    beat = Beats(log, plan, start_ms=0)
     for number, step in enumerate([*steps, 2 * DAY]):
         if number == restart:
-            beat = InProcessHeartbeat(log, plan, start_ms=beat.sent_ms)
+            beat = Beats(log, plan, start_ms=beat.sent_ms)
         clock.advance(step)
         beat.send(clock.now_ms())
         assert beat.sent_ms == clock.now_ms()
@@ -179,9 +179,9 @@ def test_however_often_it_looks_and_starts_anew_each_marker_is_sent_once(steps: 
 
 def test_two_heartbeats_say_the_same_under_other_epochs(plan: Query) -> None:
     log = log_of(plan, {KEYS[0]: ONE, KEYS[1]: TWO})
-    InProcessHeartbeat(log, plan, start_ms=0).send(START + 2 * DAY)
+    Beats(log, plan, start_ms=0).send(START + 2 * DAY)
     first = sent(log)
-    InProcessHeartbeat(log, plan, start_ms=0).send(START + 2 * DAY)
+    Beats(log, plan, start_ms=0).send(START + 2 * DAY)
     both = sent(log)
     assert len(both) == 2 * len(first)
     for epoch in (1, 2):
@@ -190,7 +190,7 @@ def test_two_heartbeats_say_the_same_under_other_epochs(plan: Query) -> None:
 
 def test_time_that_stands_or_goes_back_sends_nothing(plan: Query) -> None:
     log = log_of(plan, {KEYS[0]: ONE})
-    beat = InProcessHeartbeat(log, plan, start_ms=0)
+    beat = Beats(log, plan, start_ms=0)
     assert beat.send(START + MINUTE) > 0
     before = log.end_offsets("t.rate_hb")
     assert (beat.send(START + MINUTE), beat.send(START)) == (0, 0)
@@ -200,7 +200,7 @@ def test_time_that_stands_or_goes_back_sends_nothing(plan: Query) -> None:
 def test_markers_carry_the_end_of_the_ticks_in_their_partition(plan: Query) -> None:
     log = log_of(plan, dict.fromkeys(KEYS, ONE))
     log.append([ticks(partition, 10 + partition) for partition in range(PARTITIONS)])
-    beat = InProcessHeartbeat(log, plan, start_ms=0)
+    beat = Beats(log, plan, start_ms=0)
     beat.send(START)
     assert all(s.row["source_cut"] == 10 + s.partition for s in sent(log))
     log.append([ticks(partition, 5) for partition in range(PARTITIONS)])
@@ -210,9 +210,9 @@ def test_markers_carry_the_end_of_the_ticks_in_their_partition(plan: Query) -> N
 
 def test_the_state_says_how_far_it_has_sent_and_who(plan: Query) -> None:
     log = log_of(plan, {KEYS[0]: ONE})
-    beat = InProcessHeartbeat(log, plan, start_ms=0, env=("prod", "tokyo"))
+    beat = Beats(log, plan, start_ms=0, env=("prod", "tokyo"))
     beat.send(START - MINUTE)
-    assert state(log) == []
+    assert [to_ms(s["last_hb_at_utc"]) for s in state(log)] == [START - MINUTE]
     beat.send(START + MINUTE)
     assert log.view(HB_STATE).keys == [b"prod\x1ftokyo\x1ft\x1fRate\x1f1m"]
     (found,) = state(log)
@@ -224,7 +224,7 @@ def test_after_a_crash_nothing_is_missing(plan: Query, when: str) -> None:
     hours = {KEYS[0]: ONE, KEYS[1]: TWO}
     inner = log_of(plan, hours)
     log = CrashingLog(inner, crash_at=2, when="before" if when == "before" else "after")
-    beat = InProcessHeartbeat(log, plan, start_ms=0)
+    beat = Beats(log, plan, start_ms=0)
     beat.send(START + MINUTE)
     with pytest.raises(CrashError):
         beat.send(START + 2 * MINUTE)
@@ -244,36 +244,37 @@ def test_keys_with_equal_schedules_are_planned_once(plan: Query, monkeypatch: py
         planned.append(args)
         return plan_markers(*args, **options)
 
-    monkeypatch.setattr(inprocess, "plan_markers", counted)
+    monkeypatch.setattr(beat_module, "plan_markers", counted)
     log = log_of(plan, {("FX", f"S{n:03d}"): TWO if n % 2 else ONE for n in range(100)})
-    InProcessHeartbeat(log, plan, start_ms=0).send(START + 2 * DAY)
-    assert len(planned) == 2
+    Beats(log, plan, start_ms=0).send(START + 2 * DAY)
+    assert len({id(sessions) for _, sessions in planned}) == 2
     assert len({s.key for s in sent(log)}) == 100
 
 
 def test_a_schedule_that_grows_is_followed(plan: Query) -> None:
     log = log_of(plan, {KEYS[0]: ONE})
-    beat = InProcessHeartbeat(log, plan, start_ms=0)
+    beat = Beats(log, plan, start_ms=0)
     beat.send(START + 2 * MINUTE)
     log.append([schedule({KEYS[1]: TWO})])
     beat.send(START + 2 * DAY)
     new = [s for s in sent(log) if s.key == keys.encode(KEYS[1])]
-    assert as_planned(new) == [m for m in expected(plan, {KEYS[1]: TWO}, START + 2 * DAY) if m[2] > START + 2 * MINUTE]
+    assert as_planned(new) == expected(plan, {KEYS[1]: TWO}, START + 2 * DAY)
 
 
 def test_a_clock_that_was_set_begins_a_new_epoch(plan: Query) -> None:
     log = log_of(plan, {KEYS[0]: ONE})
-    beat = InProcessHeartbeat(log, plan, start_ms=START + 2 * DAY)
+    beat = Beats(log, plan, start_ms=START + 2 * DAY)
     beat.restart_at(0)
     beat.send(START)
-    assert [s.row["epoch"] for s in sent(log)] == [2]
-    assert InProcessHeartbeat(log, plan, start_ms=0)._epoch == 3
+    set_by, first = [s.row for s in sent(log) if s.partition == partition_of(keys.encode(KEYS[0]), PARTITIONS)]
+    assert (set_by["kind"], to_ms(set_by["due"]), first["kind"], first["epoch"]) == ("clock", 0, "live", 2)
+    assert Beats(log, plan, start_ms=0)._sender.fence.epoch == 3
 
 
 def test_where_the_schedule_is_open_for_all_keys_come_from_the_ticks(plan: Query) -> None:
     always = replace(plan, time_frame=None)
     log = log_of(plan, {KEYS[0]: ONE})
-    beat = InProcessHeartbeat(log, always, start_ms=START)
+    beat = Beats(log, always, start_ms=START)
     assert beat.send(START + MINUTE) == 0
     beat.know([KEYS[1]])
     assert beat.send(START + 2 * MINUTE) == 2
@@ -282,7 +283,7 @@ def test_where_the_schedule_is_open_for_all_keys_come_from_the_ticks(plan: Query
 
 def test_a_key_that_the_schedule_does_not_name_gets_no_markers(plan: Query) -> None:
     log = log_of(plan, {KEYS[0]: ONE})
-    beat = InProcessHeartbeat(log, plan, start_ms=0)
+    beat = Beats(log, plan, start_ms=0)
     beat.know([("XX", "XX")])
     beat.send(START + timedelta(minutes=2) // timedelta(milliseconds=1))
     assert {s.key for s in sent(log)} == {keys.encode(KEYS[0])}

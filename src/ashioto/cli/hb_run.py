@@ -1,0 +1,192 @@
+"""`rc hb run`: the heartbeat, active or standing by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ashioto.cli.replay import SharedClock
+    from ashioto.cli.stopping import Stopping
+    from ashioto.clock import Clock
+    from ashioto.heartbeat.options import HeartbeatOptions
+    from ashioto.heartbeat.service import HeartbeatService
+    from ashioto.log.base import Log
+    from ashioto.log.leases import Leases
+    from ashioto.observe.health import Health
+    from ashioto.observe.logs import LogFormat
+    from ashioto.observe.metrics import HeartbeatMetrics
+
+FOLLOW_S: Final = 0.1
+"""How often the clock of a replay is looked for, seconds."""
+STALE_S: Final = 5.0
+
+
+def run(
+    *,
+    context: Annotated[
+        list[str] | None, typer.Option(help="Only of this context; may be given again. All without.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the health endpoints; 0 picks a free one.")] = 0,
+    log_format: Annotated[str, typer.Option(help="text or json, one line an event on stderr.")] = "text",
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Keep bars on time, until ^C: active, or standing by until the active one is gone."""
+    from ashioto.cli.project import open_project
+    from ashioto.cli.replay import SharedClock
+    from ashioto.cli.stopping import Stopping
+    from ashioto.clock import SystemClock
+    from ashioto.observe.health import HealthServer
+    from ashioto.observe.logs import configure_logs
+    from ashioto.observe.metrics import HeartbeatMetrics
+
+    configure_logs(fmt=log_format_of(log_format), level=log_level)
+    project = open_project()
+    names = [project.context(name).name for name in context] if context else [c.name for c in project.contexts]
+    base, metrics = SystemClock(), HeartbeatMetrics()
+    clock = SharedClock(project.log, base)
+    env = (project.config.project.env, project.config.project.cluster)
+    service = heartbeat_service(project.log, names, env=env, clock=clock, base=base, metrics=metrics)
+    watcher = Turned(service, base)
+    with HealthServer(port, registry=metrics.registry, status=watcher.health, stale_after=STALE_S) as server:
+        typer.echo(
+            f"heartbeat of {', '.join(names)}; health on http://127.0.0.1:{server.port}; ^C hands over", err=True
+        )
+        with Stopping() as stopping:
+            turn_heartbeat(service, clock, stopping, watcher.turned)
+
+
+def log_format_of(text: str) -> LogFormat:
+    """Return what `--log-format` says.
+
+    Raises:
+        UsageError: It is neither `text` nor `json`.
+
+    >>> log_format_of("json")
+    'json'
+    """
+    from ashioto.errors import UsageError
+
+    if text == "text":
+        return "text"
+    if text == "json":
+        return "json"
+    raise UsageError(f"--log-format {text}: no such format", hint="text or json")
+
+
+def heartbeat_service(
+    log: Log,
+    contexts: Sequence[str],
+    *,
+    env: tuple[str, ...],
+    clock: SharedClock,
+    base: Clock,
+    metrics: HeartbeatMetrics,
+    options: HeartbeatOptions | None = None,
+    holder: str = "",
+) -> HeartbeatService:
+    """Return the heartbeat of some contexts of a project, ready to step.
+
+    Args:
+        log: Where everything is; it also keeps the leases.
+        contexts: Their names.
+        env: Environment and cluster.
+        clock: What deadlines are measured by.
+        base: The machine's clock, which is watched for jumps.
+        metrics: Where it counts.
+        options: How much at once.
+        holder: Tells heartbeats inside one process apart.
+    """
+    from ashioto.control.election import LeaseElection
+    from ashioto.control.processes import this_process
+    from ashioto.control.roles import heartbeat_role
+    from ashioto.heartbeat.guard import ClockGuard
+    from ashioto.heartbeat.orchestrator import Orchestrator
+    from ashioto.heartbeat.service import ContextRole, HeartbeatService
+
+    me = this_process(holder)
+    roles = []
+    for name in contexts:
+        orchestrator = Orchestrator(
+            log, env=env, context=name, clock=clock, options=options, metrics=metrics,
+            replaying=lambda: clock.replaying,
+        )  # fmt: skip
+        election = LeaseElection(leases_of(log), heartbeat_role(env, name), holder=me, clock=base)
+        roles.append(ContextRole(orchestrator, election, clock=clock, holder=me.name, metrics=metrics))
+    return HeartbeatService(roles, clock=clock, guard=ClockGuard(base), metrics=metrics)
+
+
+def leases_of(log: Log) -> Leases:
+    """Return the log as what keeps leases.
+
+    Raises:
+        UnsupportedError: It keeps none.
+    """
+    from typing import cast
+
+    from ashioto.errors import UnsupportedError
+
+    if not hasattr(log, "change_lease"):
+        raise UnsupportedError("this log keeps no leases, so nobody can be elected on it", hint="use the embedded log")
+    return cast("Leases", log)
+
+
+def turn_heartbeat(
+    service: HeartbeatService, clock: SharedClock, stopping: Stopping, turned: Callable[[], None]
+) -> None:
+    """Turn the heartbeat over until the process is asked to end, then hand over.
+
+    Args:
+        service: The heartbeat.
+        clock: The clock it follows; a replay that is announced sets it.
+        stopping: Says when to end.
+        turned: Told after every turn.
+    """
+    looked = clock.monotonic()
+    try:
+        while not stopping:
+            if clock.monotonic() - looked >= FOLLOW_S:
+                looked = clock.monotonic()
+                if clock.follow() and clock.line is not None:
+                    service.rewind(clock.line.event_ms - 1)
+            service.step()
+            turned()
+            stopping.wait(min(service.wait_s(clock.speed), FOLLOW_S if clock.replaying else 1.0))
+    finally:
+        service.stop()
+
+
+class Turned:
+    """Knows when a heartbeat has last been turned over, and how it stands.
+
+    Args:
+        service: The heartbeat.
+        clock: Tells when.
+    """
+
+    def __init__(self, service: HeartbeatService, clock: Clock) -> None:
+        self._service, self._clock = service, clock
+        self._at = clock.monotonic()
+
+    def turned(self) -> None:
+        """Note that it has been turned over now."""
+        self._at = self._clock.monotonic()
+
+    def health(self) -> Health:
+        """Return how it stands."""
+        from ashioto.observe.health import Health, Leader
+
+        problems = self._service.problems
+        leaders = [
+            Leader(
+                context=role.context,
+                holder=role.election.leader(),
+                epoch=role.election.newest(),
+                is_this=role.mode == "active",
+            )
+            for role in self._service.roles
+        ]
+        return Health(turned_at=self._at, ready=not problems, reasons=tuple(problems), leaders=tuple(leaders))

@@ -1,0 +1,32 @@
+"""Names of the roles that are elected; a role's name is also that of the fence its holders write under."""
+
+from __future__ import annotations
+
+from ashioto.control.topics import control_key
+
+
+def heartbeat_role(env: tuple[str, ...], context: str) -> str:
+    r"""Return the role that sends the heartbeats of a context.
+
+    >>> heartbeat_role(("dev", "local"), "trading")
+    'hb\x1fdev\x1flocal\x1ftrading'
+    """
+    return control_key("hb", *env, context).decode()
+
+
+def engine_role(env: tuple[str, ...]) -> str:
+    r"""Return the role that runs the registered queries.
+
+    >>> engine_role(("dev", "local"))
+    'engine\x1fdev\x1flocal'
+    """
+    return control_key("engine", *env).decode()
+
+
+def infra_role(env: tuple[str, ...]) -> str:
+    r"""Return the role that applies declarations: the lock of `infra apply`.
+
+    >>> infra_role(("dev", "local"))
+    'infra\x1fdev\x1flocal'
+    """
+    return control_key("infra", *env).decode()
