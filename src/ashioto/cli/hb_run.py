@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from ashioto.heartbeat.service import HeartbeatService
     from ashioto.log.base import Log
     from ashioto.log.leases import Leases
-    from ashioto.observe.health import Health
+    from ashioto.observe.health import Health, Leader
     from ashioto.observe.logs import LogFormat
     from ashioto.observe.metrics import HeartbeatMetrics
 
 FOLLOW_S: Final = 0.1
 """How often the clock of a replay is looked for, seconds."""
 STALE_S: Final = 5.0
+"""After so long without a turn it counts as stuck, seconds."""
+LOOK_S: Final = 0.5
+"""How often it is looked who leads, for the health endpoints, seconds."""
 
 
 def run(
@@ -160,7 +163,7 @@ def turn_heartbeat(
 
 
 class Turned:
-    """Knows when a heartbeat has last been turned over, and how it stands.
+    """Knows when a heartbeat was last turned over and how it stood then; asked from other threads, it reads no log.
 
     Args:
         service: The heartbeat.
@@ -169,18 +172,28 @@ class Turned:
 
     def __init__(self, service: HeartbeatService, clock: Clock) -> None:
         self._service, self._clock = service, clock
-        self._at = clock.monotonic()
+        self._health: Health
+        self._looked = float("-inf")
+        self._leaders: tuple[Leader, ...] = ()
+        self.turned()
 
     def turned(self) -> None:
         """Note that it has been turned over now."""
-        self._at = self._clock.monotonic()
+        from ashioto.observe.health import Health
+
+        at, problems = self._clock.monotonic(), tuple(self._service.problems)
+        if at - self._looked >= LOOK_S:
+            self._looked, self._leaders = at, self._leaders_now()
+        self._health = Health(turned_at=at, ready=not problems, reasons=problems, leaders=self._leaders)
 
     def health(self) -> Health:
         """Return how it stands."""
-        from ashioto.observe.health import Health, Leader
+        return self._health
 
-        problems = self._service.problems
-        leaders = [
+    def _leaders_now(self) -> tuple[Leader, ...]:
+        from ashioto.observe.health import Leader
+
+        return tuple(
             Leader(
                 context=role.context,
                 holder=role.election.leader(),
@@ -188,5 +201,4 @@ class Turned:
                 is_this=role.mode == "active",
             )
             for role in self._service.roles
-        ]
-        return Health(turned_at=self._at, ready=not problems, reasons=tuple(problems), leaders=tuple(leaders))
+        )

@@ -287,6 +287,7 @@ class Orchestrator:
     def _look_ahead(self, name: str, beat: SpecBeat) -> None:
         """Warn of a schedule that is missing or runs out."""
         ends, now = beat.ends_ms, self._clock.now_ms()
+        self._metrics.schedule_ends(name, at_ms=ends)
         if ends is None:
             if beat.is_named:
                 LOG.warning(
@@ -294,7 +295,6 @@ class Orchestrator:
                     beat.spec.schedule_topic, extra=fields(spec=name),
                 )  # fmt: skip
             return
-        self._metrics.schedule_ends(name, at_ms=ends)
         if ends < now + self._options.warn_days * _DAY_MS:
             LOG.warning(
                 "%s: the schedule of some keys ends at %s; import more sessions", name, time_text(ends),

@@ -1,0 +1,1 @@
+"""What runs is seen from outside: metrics, health endpoints and logs that people and programs can read."""
