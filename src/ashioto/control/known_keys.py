@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
 from ashioto import keys
 
 if TYPE_CHECKING:
@@ -54,14 +56,18 @@ class KeyFinder:
         """
         before = len(self.keys)
         for partition, end in self._log.end_offsets(self._topic).items():
-            while self._offsets[partition] < end:
-                part = self._log.read(self._topic, partition, self._offsets[partition])
-                if part is None:
-                    break
-                self._offsets[partition] = part.base_offset + len(part.keys)
-                for prefix in {_key_of(key) for key in part.keys.unique().to_pylist()} - self._prefixes:
-                    self._add(prefix)
+            self._follow(partition, end)
         return len(self.keys) > before
+
+    def _follow(self, partition: int, end: int) -> None:
+        at = self._offsets.get(partition, 0)
+        at = at if at <= end else 0  # the topic was made anew
+        while at < end and (part := self._log.read(self._topic, partition, at)) is not None:
+            at = part.base_offset + len(part.keys)
+            alive = part.keys if part.tombstones is None else part.keys.filter(pa.array(~part.tombstones))
+            for prefix in {_key_of(key) for key in alive.unique().to_pylist()} - self._prefixes:
+                self._add(prefix)
+        self._offsets[partition] = max(at, end)
 
     def _add(self, prefix: bytes) -> None:
         self._prefixes.add(prefix)
@@ -69,5 +75,5 @@ class KeyFinder:
 
 
 def _key_of(bar: bytes) -> bytes:
-    """Return the key of the key bytes of a bar: what stands before its bucket start."""
+    """Return the key of the key bytes of a bar: what stands before its bucket start; parts hold no bare separator."""
     return bar[: bar.rfind(_SEPARATOR)]

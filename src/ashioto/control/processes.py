@@ -56,14 +56,15 @@ class MachineProcesses:
             return False
         if holder.boot != _boot():
             return True
-        if holder.space != _space() or not holder.space or not holder.pid:
+        if not _is_here(holder):
             return False
         found = _stat(holder.pid)
         return found is None or found[1] != holder.started or found[0] in _GONE
 
     def end(self, holder: Holder) -> bool:
         """Kill a holder on this machine, and nobody else; returns whether it was."""
-        if holder.pid == os.getpid() or self.is_gone(holder) or holder.space != _space() or not holder.started:
+        known = _is_here(holder) and holder.boot != "" and holder.started > 0
+        if not known or holder.pid == os.getpid() or self.is_gone(holder):
             return False
         try:
             handle = os.pidfd_open(holder.pid)
@@ -80,6 +81,11 @@ class MachineProcesses:
             return True
         finally:
             os.close(handle)
+
+
+def _is_here(holder: Holder) -> bool:
+    """Return whether a holder's number is one of those that this process sees."""
+    return holder.pid > 0 and holder.space != "" and holder.space == _space()
 
 
 def _stat(pid: int) -> tuple[str, int] | None:

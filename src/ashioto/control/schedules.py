@@ -7,7 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
+import pyarrow as pa
 
+from ashioto.errors import ScheduleError
+from ashioto.log.records import concat_slices, cut, newest
 from ashioto.schedule.buckets import bucket_start
 from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schedule.sessions import Sessions
@@ -71,21 +74,22 @@ class LogSchedules:
         self._always = named(query, open_always())
         self._topic = query.schedule_topic
         self._frame = query.time_frame if self._topic is not None else None
-        self._offsets: dict[int, int] = {}
+        self._seen: dict[int, int] = {}
         self._sessions: dict[Key, Sessions] = {}
+        self.offset = -1
+        """Up to which record the sessions in use follow the schedule; -1 where there is no schedule topic."""
         self.refresh()
 
     def sessions(self, key: Key) -> Sessions | None:
         """Return the sessions of a key of the query, or None where the schedule does not name it."""
         if self._frame is None:
             return self._always
-        wanted = tuple(key[self._query.group_by.index(mine)] for mine, _ in self._frame.join)
-        return self._sessions.get(wanted)
+        return self._sessions.get(self.owner(key))
 
-    @property
-    def offset(self) -> int:
-        """Up to which record the schedule has been read; -1 where there is no schedule topic."""
-        return sum(self._offsets.values()) if self._offsets else -1
+    def owner(self, key: Key) -> Key:
+        """Return the parts of a key by which it finds its sessions, in the order of `scheduled`."""
+        join = () if self._frame is None else self._frame.join
+        return tuple(key[self._query.group_by.index(mine)] for mine, _ in join)
 
     def scheduled(self) -> list[Key]:
         """Return the keys the schedule names, in the columns that join it."""
@@ -102,14 +106,43 @@ class LogSchedules:
         """
         if self._frame is None or self._topic is None:
             return False
-        offsets = self._log.end_offsets(self._topic)
-        if offsets == self._offsets:
+        seen = self._log.end_offsets(self._topic)
+        if seen == self._seen:
             return False
-        self._offsets = offsets
-        found = sessions_by_key(self._frame, self._log.view(self._topic, start=None, stop=None).data)
-        kept = {sessions: named(self._query, sessions) for sessions in found.values()}
-        self._sessions = {key: kept[sessions] for key, sessions in found.items()}
+        self._seen = seen
+        self._sessions = self._read(self._frame, self._log.view(self._topic, start=None, stop=None).data)
+        self.offset = sum(seen.values())
         return True
+
+    def as_of(self, offset: int) -> dict[Key, Sessions] | None:
+        """Return the sessions by key as they stood before a record, or None where the log does not keep all of them.
+
+        Args:
+            offset: Of the record.
+        """
+        if self._frame is None or self._topic is None or self._log.describe(self._topic).start_offsets[0]:
+            return None
+        parts, at = [], 0
+        while at < offset and (part := self._log.read(self._topic, 0, at)) is not None and part.base_offset == at:
+            parts.append(part)
+            at += len(part.keys)
+        if at < offset:
+            return None
+        if not parts:
+            return {}
+        whole = cut(concat_slices(parts, at), 0, offset)
+        _, rows = newest(whole.keys)
+        kept = rows if whole.tombstones is None else rows[~whole.tombstones[rows]]
+        try:
+            return self._read(self._frame, whole.data.take(pa.array(kept)))
+        except ScheduleError:
+            return None
+
+    def _read(self, frame: TimeFrame, rows: pa.RecordBatch) -> dict[Key, Sessions]:
+        found = sessions_by_key(frame, rows)
+        shared = {id(sessions): sessions for sessions in found.values()}
+        kept = {at: named(self._query, sessions) for at, sessions in shared.items()}
+        return {key: kept[id(sessions)] for key, sessions in found.items()}
 
 
 def named(query: Timetable, sessions: Sessions) -> Sessions:

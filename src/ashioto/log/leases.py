@@ -57,12 +57,14 @@ class Leases(Protocol):
 
         Args:
             name: Of the lease.
-            change: Gets the lease as it is, returns it as it shall be, or None to leave it; called once.
+            change: Gets the lease as it is, returns it as it shall be, or None to leave it; called once. Where a writer
+                of the fence has a larger epoch than the lease, it gets a lease with that epoch that nobody holds.
 
         Returns:
             What `change` returned.
 
         Raises:
-            LogBusyError: Somebody has held the log for too long.
+            LogBusyError: Somebody has held the log for too long; `ids["pid"]` is the process that does, where known.
+            LogError: The lease that `change` returned has another name, or an epoch that goes back.
         """
         ...

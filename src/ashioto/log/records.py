@@ -175,6 +175,24 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
+def projected(data: pa.RecordBatch, names: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows in other columns: those of some names where they are there, null where not.
+
+    Args:
+        data: The rows.
+        names: Where in `data` each column of `schema` is looked for.
+        schema: The columns wanted; those that are found have the same types.
+
+    >>> wanted = pa.schema({"a": pa.string(), "b": pa.int64()})
+    >>> projected(pa.RecordBatch.from_pydict({"x": [7]}), ["y", "x"], wanted).to_pylist()
+    [{'a': None, 'b': 7}]
+    """
+    found = dict(zip(data.schema.names, data.columns, strict=True))
+    rows = data.num_rows
+    columns = [found[n] if n in found else pa.nulls(rows, f.type) for n, f in zip(names, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema.remove_metadata())
+
+
 def _shrunk(column: pa.DictionaryArray, kind: pa.DictionaryType) -> pa.DictionaryArray:
     """Leave out entries that are not used: slices of one large set all share its dictionary."""
     if column.type == kind and len(column.dictionary) <= max(len(column), _MIN_SHARED):

@@ -1,4 +1,4 @@
-"""What tests of programs that use ashioto need: clocks and logs in memory, ticks, and a comparison of bars.
+"""What tests of programs that use ashioto need: clocks, logs and an engine in memory, ticks, and a comparison of bars.
 
 >>> from ashioto.testing import ManualClock, MemoryLog
 >>> ManualClock(1_000).now_ms()
@@ -10,6 +10,7 @@ from __future__ import annotations
 from ashioto.clock import ManualClock
 from ashioto.testing.bars import assert_bars
 from ashioto.testing.crashing_log import CrashError, CrashingLog
+from ashioto.testing.memory_engine import MemoryEngine
 from ashioto.testing.memory_log import MemoryLog
 from ashioto.testing.ticks import SimulationOptions, TickSimulator, simulate_ticks
 
@@ -17,6 +18,7 @@ __all__ = [
     "CrashError",
     "CrashingLog",
     "ManualClock",
+    "MemoryEngine",
     "MemoryLog",
     "SimulationOptions",
     "TickSimulator",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from ashioto.log.base import Appended, Slice, TopicInfo, TopicSpec, ViewPage
+from ashioto.log.changes import check_alter, check_lease, known_lease
 from ashioto.log.records import (
     check_compact,
     check_epoch,
@@ -21,13 +22,15 @@ from ashioto.log.records import (
     concat_slices,
     cut,
     newest,
+    projected,
     unknown_topic,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ashioto.log.base import Batch, Fence
+    from ashioto.log.leases import Lease
 
 
 @dataclass(slots=True)
@@ -41,6 +44,16 @@ class _Topic:
         """Return the offset of the next record."""
         stored = self.parts[partition]
         return stored[-1].base_offset + len(stored[-1].keys) if stored else 0
+
+    def alter(self, spec: TopicSpec) -> None:
+        """Put all records into other columns."""
+        names = spec.schema.names
+        moved: dict[int, Slice] = {}
+        for stored in self.parts:
+            for at, part in enumerate(stored):
+                stored[at] = moved[id(part)] = replace(part, data=projected(part.data, names, spec.schema))
+        self.newest = {key: (moved[id(part)], row) for key, (part, row) in self.newest.items()}
+        self.spec = spec
 
 
 class MemoryLog:
@@ -61,6 +74,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self._topics: dict[str, _Topic] = {}
         self._epochs: dict[str, int] = {}
+        self._leases: dict[str, Lease] = {}
         self._lock = threading.RLock()
 
     def create(self, specs: Sequence[TopicSpec]) -> list[str]:
@@ -79,6 +93,50 @@ class MemoryLog:
                 check_same(known, spec)
             self._topics |= {n: _Topic(s, [[] for _ in range(s.partitions)]) for n, s in wanted.items()}
             return list(wanted)
+
+    def topics(self) -> list[str]:
+        """Return the names of all topics, sorted."""
+        with self._lock:
+            return sorted(self._topics)
+
+    def alter(self, spec: TopicSpec) -> None:
+        """Change the columns or the retention of a topic that exists.
+
+        Raises:
+            UnknownTopicError: It was never created.
+            LogError: Partitions or cleanup differ, or a column would change its type; nothing was changed.
+        """
+        with self._lock:
+            found = self._topic(spec.name)
+            check_alter(found.spec, spec)
+            found.alter(spec)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics and all their records; those that do not exist are left out."""
+        with self._lock:
+            for name in names:
+                self._topics.pop(name, None)
+
+    def lease(self, name: str) -> Lease | None:
+        """Return a lease, or None when there never was one."""
+        with self._lock:
+            return self._leases.get(name)
+
+    def change_lease(self, name: str, change: Callable[[Lease | None], Lease | None]) -> Lease | None:
+        """Replace a lease; a larger epoch shuts out every writer of the fence of that name.
+
+        Raises:
+            LogError: The lease that `change` returned has another name, or an epoch that goes back.
+        """
+        with self._lock:
+            epoch = self._epochs.get(name)
+            known = known_lease(name, self._leases.get(name), epoch)
+            wanted = change(known)
+            if wanted is not None:
+                check_lease(name, known, wanted)
+                self._leases[name] = wanted
+                self._epochs[name] = wanted.epoch if epoch is None else max(epoch, wanted.epoch)
+            return wanted
 
     def describe(self, topic: str) -> TopicInfo:
         """Return how a topic was declared and which offsets it holds.

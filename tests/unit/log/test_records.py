@@ -64,7 +64,7 @@ def test_stored_batches_come_back(rows: int, *, deleted: bool, coded: bool) -> N
     batch = Batch(
         topic="t", partition=0, keys=part.keys, timestamps=part.timestamps, data=part.data, tombstones=part.tombstones
     )
-    back = decode_batch(encode_batch(batch), topic="t", partition=0, base_offset=7, columns=1)
+    back = decode_batch(encode_batch(batch), topic="t", partition=0, base_offset=7, schema=part.data.schema)
     assert back.keys == part.keys
     assert back.data == part.data
     assert back.timestamps.tolist() == part.timestamps.tolist()

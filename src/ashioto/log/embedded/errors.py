@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from ashioto.errors import LogBusyError, LogCorruptError, LogError, LogFullError
+from ashioto.log.embedded.locks import writer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +56,7 @@ def log_error(error: apsw.Error, path: Path, connection: apsw.Connection | None 
     if isinstance(error, (apsw.NotADBError, apsw.CorruptError)):
         return damaged(path, str(error))
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
-        return LogBusyError(
-            f"another process holds the log {path}", hint="try again, or end the other process", file=file
-        )
+        return _busy(path)
     if isinstance(error, (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError)):
         return LogError(
             f"the log {path} cannot be opened for writing: {error}",
@@ -65,6 +64,17 @@ def log_error(error: apsw.Error, path: Path, connection: apsw.Connection | None 
             file=file,
         )
     return LogError(f"the log {path} failed: {error}", file=file)
+
+
+def _busy(path: Path) -> LogBusyError:
+    pid = writer_of(path)
+    who, other = ("", "the other process") if pid is None else (f" (number {pid})", f"process {pid}")
+    return LogBusyError(
+        f"another process holds the log {path}{who}",
+        hint=f"try again, or end {other}",
+        file=str(path),
+        pid=pid,
+    )
 
 
 def damaged(path: Path, what: str) -> LogCorruptError:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ashioto.clock import Clock
 
-FORMAT: Final = 1
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER: Final = 100
 _RETRY_S: Final = 0.01
@@ -25,7 +24,7 @@ _NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs",
      "fuse.rclone", "lustre", "ncpfs", "ocfs2", "gfs2", "davfs", "fuse.davfs2", "beegfs"}
 )  # fmt: skip
-_TABLES: Final = """
+_FIRST: Final = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE topics(
   topic_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL, cleanup TEXT NOT NULL,
@@ -41,6 +40,16 @@ CREATE TABLE newest(
   PRIMARY KEY(topic_id, key)) WITHOUT ROWID;
 CREATE TABLE fences(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
 """
+_LEASES_AND_ALTER: Final = """
+CREATE TABLE leases(
+  name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT, pid INTEGER NOT NULL, started INTEGER NOT NULL,
+  boot TEXT NOT NULL, space TEXT NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE topics ADD COLUMN stored TEXT;
+INSERT INTO meta VALUES('catalogue', 0);
+"""
+_STEPS: Final = (_FIRST, _LEASES_AND_ALTER)
+"""Step n makes a file of format n out of one of format n - 1; a new file takes them all."""
+FORMAT: Final = len(_STEPS)
 
 
 def open_file(path: Path, *, clock: Clock, busy_timeout_ms: int) -> None:
@@ -173,20 +182,30 @@ def _size_wanted(path: Path) -> int | None:
 
 
 def _check_tables(path: Path, connection: apsw.Connection) -> None:
-    if not _tables(connection):
+    if _format(path, connection) < FORMAT:
         with transaction(connection):
-            if not _tables(connection):
-                connection.execute(_TABLES)
-                connection.execute("INSERT INTO meta VALUES('format', ?)", (FORMAT,))
-    if not {"meta", "topics", "partitions", "batches", "newest", "fences"} <= _tables(connection):
+            for step in _STEPS[_format(path, connection) :]:
+                connection.execute(step)
+            connection.execute("REPLACE INTO meta VALUES('format', ?)", (FORMAT,))
+    if not {"meta", "topics", "partitions", "batches", "newest", "fences", "leases"} <= _tables(connection):
+        raise no_log(path)
+
+
+def _format(path: Path, connection: apsw.Connection) -> int:
+    """Return the format of the file; 0 when it is new."""
+    tables = _tables(connection)
+    if not tables:
+        return 0
+    if "meta" not in tables:
         raise no_log(path)
     found = [value for (value,) in fetch(connection, "SELECT value FROM meta WHERE name = 'format'")]
-    if found != [FORMAT]:
+    if found not in [[number] for number in range(1, FORMAT + 1)]:
         raise LogError(
-            f"the log {path} has format {found[0] if found else 'unknown'}; this version reads {FORMAT}",
+            f"the log {path} has format {found[0] if found else 'unknown'}; this version reads 1 to {FORMAT}",
             hint="use the version of ashioto that wrote it, or a newer one",
             file=str(path),
         )
+    return int(found[0])
 
 
 def _tables(connection: apsw.Connection) -> set[str]:

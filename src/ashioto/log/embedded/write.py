@@ -14,6 +14,8 @@ from ashioto.log.payload import encode_batch
 from ashioto.log.records import check_epoch, newest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import apsw
 
     from ashioto.log.base import Batch, Fence
@@ -60,13 +62,16 @@ class Retention:
     compact_keep_ms: int
 
 
-def prepare(topic_id: int, batch: Batch, codec: RowCodec | None) -> Prepared:
+def prepare(
+    topic_id: int, batch: Batch, codec: RowCodec | None, *, names: Sequence[str] | None = None
+) -> Prepared:  # fmt: skip
     """Encode a batch, which needs no lock.
 
     Args:
         topic_id: The topic's number in the file.
         batch: A checked batch.
         codec: Encodes rows of compact topics; None for others.
+        names: What its columns are called where they are stored; None means their own names.
     """
     rows = batch.data.num_rows
     upserts, deleted = _newest(batch, codec) if codec is not None and rows else ([], [])
@@ -77,7 +82,7 @@ def prepare(topic_id: int, batch: Batch, codec: RowCodec | None) -> Prepared:
         topic=batch.topic,
         partition=batch.partition,
         rows=rows,
-        chunks=[(part.data.num_rows, encode_batch(part)) for part in parts],
+        chunks=[(part.data.num_rows, encode_batch(part, names=names)) for part in parts],
         newest=upserts,
         deleted=deleted,
     )

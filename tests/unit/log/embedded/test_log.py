@@ -188,6 +188,26 @@ def test_polling_at_the_end_does_not_read_batches(log: EmbeddedLog) -> None:
     assert log.read("t.ticks", 0, 1) is None
 
 
+def test_at_the_end_no_batch_is_looked_for(log: EmbeddedLog) -> None:
+    log.append([batch("t.ticks", [("a", 1), ("a", 2)])])
+    assert xs_of(log, "t.ticks", offset=1) == [2]
+    asked: list[str] = []
+
+    def note(_: object, sql: str, __: object) -> bool:
+        asked.append(sql)
+        return True
+
+    (reader,) = log._readers
+    reader.exec_trace = note
+    for offset in (2, 3):
+        assert log.read("t.ticks", 0, offset) is None
+    assert log.read("t.ticks", 1, 0) is None
+    assert asked
+    assert [sql for sql in asked if "batches" in sql] == []
+    assert xs_of(log, "t.ticks", offset=1) == [2]
+    assert [sql for sql in asked if "batches" in sql] != []
+
+
 def test_a_short_read_leaves_later_batches_alone(log: EmbeddedLog) -> None:
     for x in range(3):
         log.append([batch("t.ticks", [("a", x), ("b", x)])])
