@@ -18,6 +18,12 @@ from ashioto.cli import (
     bars_tail,
     dev_command,
     doctor,
+    engine_run,
+    hb_list,
+    hb_run,
+    infra_apply,
+    infra_plan,
+    infra_status,
     init,
     schedule_check,
     schedule_import,
@@ -77,6 +83,9 @@ app = typer.Typer(
 bars = typer.Typer(name="bars", help="Build, read, follow and draw bars.", no_args_is_help=True)
 ticks = typer.Typer(name="ticks", help="Send ticks from files, or simulate them.", no_args_is_help=True)
 schedule = typer.Typer(name="schedule", help="Import, show and check the sessions of markets.", no_args_is_help=True)
+engine = typer.Typer(name="engine", help="Run what is registered.", no_args_is_help=True)
+hb = typer.Typer(name="hb", help="Keep bars on time, and show how that stands.", no_args_is_help=True)
+infra = typer.Typer(name="infra", help="Plan, apply and check topics, queries and heartbeats.", no_args_is_help=True)
 
 
 @app.callback()
@@ -100,8 +109,14 @@ ticks.command("simulate")(ticks_simulate.simulate)
 schedule.command("import")(schedule_import.import_)
 schedule.command("show")(schedule_show.show)
 schedule.command("check")(schedule_check.check)
+infra.command("plan")(infra_plan.plan)
+infra.command("apply")(infra_apply.apply)
+infra.command("status")(infra_status.status)
+engine.command("run")(engine_run.run)
+hb.command("run")(hb_run.run)
+hb.command("list")(hb_list.list_)
 app.command("doctor")(doctor.doctor)
-for group in (bars, ticks, schedule):
+for group in (infra, engine, hb, bars, ticks, schedule):
     app.add_typer(group)
 
 

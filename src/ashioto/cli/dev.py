@@ -1,35 +1,43 @@
-"""Runs every role of a project in one process: topics, engine and heartbeats."""
+"""Runs every role of a project in one process: what is declared is applied, then engine and heartbeat turn."""
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ashioto import naming
 from ashioto.cli.dev_lock import dev_lock
+from ashioto.cli.engine_run import engine_host
+from ashioto.cli.hb_run import heartbeat_service
+from ashioto.cli.infra_target import deploy_log, embedded_target
 from ashioto.cli.project import declared
 from ashioto.cli.replay import SharedClock, return_to_wall
+from ashioto.cli.stopping import Stopping
 from ashioto.clock import Clock, SystemClock
-from ashioto.deploy.bootstrap import ensure_topics
-from ashioto.engines.embedded.runner import EMIT_INTERVAL, EmbeddedEngine, QueryRunner
+from ashioto.control.election import LeaseElection
+from ashioto.control.processes import this_process
+from ashioto.control.roles import infra_role
+from ashioto.control.schedules import LogSchedules
+from ashioto.control.specs import heartbeat_specs
+from ashioto.deploy.apply import LOCK, apply
+from ashioto.deploy.plan import Request
 from ashioto.errors import ConfigError, UnsupportedError
-from ashioto.heartbeat.inprocess import InProcessHeartbeat
+from ashioto.heartbeat.options import HeartbeatOptions
 from ashioto.log.opening import open_log
-from ashioto.logical.schedules import is_always_open
+from ashioto.observe.metrics import HeartbeatMetrics
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ashioto.cli.dev_screen import Screen
     from ashioto.config import Config
+    from ashioto.control.specs import HeartbeatSpec
+    from ashioto.deploy.changes import AnyChange
+    from ashioto.deploy.target import DeployLog
     from ashioto.dsl.context import Context
-    from ashioto.log.base import Log
-    from ashioto.logical.nodes import Query
+    from ashioto.engines.embedded.host import EngineHost
+    from ashioto.heartbeat.service import HeartbeatService
 
-STOPPING: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 IDLE_SECONDS: Final = 0.02
 """How often ticks are looked for where there were none; heartbeats are sent when they are due, whatever this is."""
 NO_SESSIONS: Final = (
@@ -85,45 +93,45 @@ class DevServer:
 
     Args:
         log: Where everything is.
-        contexts: What runs.
+        contexts: What runs; it is applied first.
         env: Environment and cluster.
         base_clock: The clock that really runs.
         follow: Whether to follow the replay clock that `rc ticks send --speed` announces.
+        partitions: How many partitions new topics of ticks, heartbeats and bars get.
+
+    Raises:
+        BlockedError: Something cannot become as declared.
     """
 
-    log: Log
+    log: DeployLog
     contexts: Sequence[Context]
-    env: tuple[str, ...] = ("dev", "local")
+    env: tuple[str, str] = ("dev", "local")
     base_clock: Clock = field(default_factory=SystemClock)
     follow: bool = True
+    partitions: int = 1
     status: DevStatus = field(default_factory=DevStatus)
 
     def __post_init__(self) -> None:
-        self.created = ensure_topics(self.log, self.contexts)
+        self.applied = self._apply()
         if not self.follow:
             return_to_wall(self.log, self.base_clock)
         self._clock = SharedClock(self.log, self.base_clock)
-        queries = [q.plan for context in self.contexts for q in context.queries.values()]
-        self._engine = EmbeddedEngine(self.log, queries, clock=self.base_clock, env=self.env)
-        self._topics = sorted({topic for query in queries for topic in read_topics(query)})
-        self._ends, self._flushed_at = None, self.base_clock.monotonic()
-        start = self._clock.now_ms() - 1
-        self._beats = [
-            (runner, InProcessHeartbeat(self.log, runner.query, start_ms=start, env=self.env))
-            for runner in self._engine.runners
-            if runner.query.continuous
-        ]
-        for runner, beat in self._beats:
-            beat.know(runner.keys)
-            beat.resume(earliest_ms=start - CATCH_UP_MS)
+        self._engine = engine_host(self.log, env=self.env, clock=self.base_clock, holder="dev")
+        self._beats = heartbeat_service(
+            self.log,
+            [context.name for context in self.contexts],
+            env=self.env,
+            clock=self._clock,
+            base=self.base_clock,
+            metrics=HeartbeatMetrics(),
+            options=HeartbeatOptions(catch_up_ms=CATCH_UP_MS),
+            holder="dev",
+        )
 
+    applied: list[AnyChange] = field(init=False)
     _clock: SharedClock = field(init=False, repr=False)
-    created: list[str] = field(init=False)
-    _engine: EmbeddedEngine = field(init=False, repr=False)
-    _beats: list[tuple[QueryRunner, InProcessHeartbeat]] = field(init=False, repr=False)
-    _topics: list[str] = field(init=False, repr=False)
-    _ends: list[dict[int, int]] | None = field(init=False, repr=False)
-    _flushed_at: float = field(init=False, repr=False)
+    _engine: EngineHost = field(init=False, repr=False)
+    _beats: HeartbeatService = field(init=False, repr=False)
 
     @property
     def replaying(self) -> bool:
@@ -133,10 +141,9 @@ class DevServer:
     @property
     def scheduled(self) -> bool:
         """Whether a heartbeat is still to come; of markets that never close it is not known before their first tick."""
-        return not self._beats or any(
-            beat.due_ms() is not None or runner.query.time_frame is None or is_always_open(runner.query.time_frame)
-            for runner, beat in self._beats
-        )
+        now = self._clock.now_ms()
+        specs = [s for context in self.contexts for s in heartbeat_specs(self.log, self.env, context.name) if s.enabled]
+        return not specs or any(self._has_sessions(spec, now) for spec in specs)
 
     def step(self) -> bool:
         """Send what is due, read and write what there is.
@@ -144,46 +151,41 @@ class DevServer:
         Returns:
             Whether there was anything to do.
         """
-        self._set_clock()
+        if self.follow and self._clock.follow() and self._clock.line is not None:
+            self._beats.rewind(self._clock.line.event_ms - 1)
         now = self._clock.now_ms()
-        sent = sum(beat.send(now) for _, beat in self._beats)
-        busy = self._turn_engine(sent > 0)
+        sent = self._beats.step()
+        busy = self._engine.step()
         self._update(now, sent)
         return busy or sent > 0
 
     def pause(self) -> float:
         """Return how many seconds there is nothing to do: until the next heartbeat, or the next look for ticks."""
-        found = [due for _, beat in self._beats if (due := beat.due_ms()) is not None]
-        if not found:
-            return IDLE_SECONDS
-        left = (min(found) - self._clock.now_ms()) / 1000 / self._clock.speed
-        return min(max(left, 0.0), IDLE_SECONDS)
+        return min(self._beats.wait_s(self._clock.speed), self._engine.pause())
 
     def finish(self) -> None:
         """Write everything that has been read."""
         self._engine.drain()
         self._update(self._clock.now_ms(), 0)
 
-    def _turn_engine(self, woken: bool) -> bool:  # noqa: FBT001  # said right above
-        """Read and write what there is; where nothing was appended, only live bars that have waited are written."""
-        ends = [self.log.end_offsets(topic) for topic in self._topics]
-        clock = self.base_clock.monotonic()
-        if woken or ends != self._ends:
-            busy = self._engine.poll()
-            self._ends = None if busy else ends
-            for runner, beat in self._beats if busy else ():
-                beat.know(runner.keys)
-            return busy
-        if clock - self._flushed_at >= EMIT_INTERVAL:
-            self._flushed_at = clock
-            for runner in self._engine.runners:
-                runner.flush()
-        return False
+    def close(self) -> None:
+        """Write everything that has been read, and hand every role over."""
+        self.finish()
+        self._beats.stop()
+        self._engine.finish()
 
-    def _set_clock(self) -> None:
-        if self.follow and self._clock.follow() and self._clock.line is not None:
-            for _, beat in self._beats:
-                beat.restart_at(self._clock.line.event_ms - 1)
+    def _apply(self) -> list[AnyChange]:
+        target = embedded_target(self.log, self.env, self.base_clock)
+        lock = LeaseElection(
+            self.log, infra_role(self.env), holder=this_process("dev"), clock=self.base_clock, options=LOCK
+        )
+        done = apply(Request(contexts=self.contexts, partitions=self.partitions), target, lock)
+        return done.plan.made
+
+    def _has_sessions(self, spec: HeartbeatSpec, now: int) -> bool:
+        schedules = LogSchedules(self.log, spec)
+        known = [schedules.sessions(key) for key in schedules.scheduled()]
+        return spec.schedule_topic is None or any(s is not None and len(s) and s.closes[-1] > now for s in known)
 
     def _update(self, now: int, sent: int) -> None:
         status = self.status
@@ -197,13 +199,6 @@ class DevServer:
         status.bars = sum(runner.written for runner in self._engine.runners)
 
 
-def read_topics(query: Query) -> list[str]:
-    """Return the topics whose records change bars: ticks, and sessions where they have a topic."""
-    frame = query.time_frame
-    schedules = [] if frame is None or is_always_open(frame) else [frame.schedule.name]
-    return [naming.topic(query.context, name) for name in (query.entity.name, *schedules)]
-
-
 def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
     """Run a project until SIGINT or SIGTERM.
 
@@ -215,6 +210,7 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
     Raises:
         ConfigError: The project names no context with a query, or declares it wrongly.
         UnsupportedError: Its queries are for another engine.
+        BlockedError: Something cannot become as declared.
         LogBusyError: Another `rc dev` runs on the same log.
     """
     if config.engine.kind != "embedded":
@@ -225,12 +221,14 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
     contexts = declared(config)
     if not any(context.queries for context in contexts):
         raise ConfigError("the project declares no query", hint="end a chain with .to_query() in a context's module")
-    log = open_log(config)
+    log = deploy_log(open_log(config))
     env = (config.project.env, config.project.cluster)
     with dev_lock(config.log.path):
-        server = DevServer(log=log, contexts=contexts, env=env, follow=not wall)
-        if server.created:
-            screen.tell(f"created {len(server.created)} topics: {', '.join(server.created)}")
+        server = DevServer(
+            log=log, contexts=contexts, env=env, follow=not wall, partitions=config.log.partitions
+        )  # fmt: skip
+        for change in server.applied:
+            screen.tell(f"applied {change.object}: {change.action}")
         if server.replaying:
             screen.tell("the clock is that of the last replay; `rc dev --wall` returns to today")
         if not server.scheduled:
@@ -245,24 +243,12 @@ def run_until_stopped(server: DevServer, screen: Screen) -> None:
     """Turn a project over until SIGINT, SIGTERM or SIGHUP, then write what has been read."""
     clock = server.base_clock
     reported = clock.monotonic()
-    with _signals() as stopping:
+    with Stopping() as stopping:
         while not stopping:
             if not server.step():
-                clock.sleep(server.pause())
+                clock.sleep(min(server.pause(), IDLE_SECONDS))
             if clock.monotonic() - reported >= screen.interval:
                 reported = clock.monotonic()
                 screen.show(server.status)
-        server.finish()
+        server.close()
     screen.tell(f"stopped: {server.status.line()}")
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect the signals that ask the process to end, instead of ending it."""
-    caught: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: caught.append(n)) for number in STOPPING}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

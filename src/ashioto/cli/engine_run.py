@@ -8,8 +8,8 @@ import typer
 
 if TYPE_CHECKING:
     from ashioto.clock import Clock
+    from ashioto.deploy.target import DeployLog
     from ashioto.engines.embedded.host import EngineHost
-    from ashioto.log.base import Log
 
 ENGINE_EXPIRE_S: Final = 10.0
 """A pass over many ticks, and the first compilation of a query, may take seconds in which nothing is renewed."""
@@ -22,6 +22,7 @@ def run(
 ) -> None:
     """Run every registered query, until ^C; a second one stands by."""
     from ashioto.cli.hb_run import log_format_of
+    from ashioto.cli.infra_target import deploy_log
     from ashioto.cli.project import open_project
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import SystemClock
@@ -36,7 +37,7 @@ def run(
             hint='rc engine run is for engine.kind = "embedded"',
         )
     env = (project.config.project.env, project.config.project.cluster)
-    host = engine_host(project.log, env=env, clock=SystemClock())
+    host = engine_host(deploy_log(project.log), env=env, clock=SystemClock())
     typer.echo("engine; ^C writes what has been read and ends", err=True)
     with Stopping() as stopping:
         try:
@@ -47,7 +48,7 @@ def run(
             host.finish()
 
 
-def engine_host(log: Log, *, env: tuple[str, ...], clock: Clock, holder: str = "") -> EngineHost:
+def engine_host(log: DeployLog, *, env: tuple[str, ...], clock: Clock, holder: str = "") -> EngineHost:
     """Return an engine that runs what is registered on a log.
 
     Args:
@@ -56,14 +57,11 @@ def engine_host(log: Log, *, env: tuple[str, ...], clock: Clock, holder: str = "
         clock: The machine's clock.
         holder: Tells engines inside one process apart.
     """
-    from ashioto.cli.hb_run import leases_of
     from ashioto.control.election import LeaseElection, LeaseOptions
     from ashioto.control.processes import this_process
     from ashioto.control.roles import engine_role
     from ashioto.engines.embedded.host import EngineHost
 
     options = LeaseOptions(renew_s=1.0, expire_s=ENGINE_EXPIRE_S)
-    election = LeaseElection(
-        leases_of(log), engine_role(env), holder=this_process(holder), clock=clock, options=options
-    )
+    election = LeaseElection(log, engine_role(env), holder=this_process(holder), clock=clock, options=options)
     return EngineHost(log, env=env, clock=clock, election=election)

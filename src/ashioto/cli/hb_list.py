@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ashioto.control.specs import HeartbeatSpec
+    from ashioto.deploy.target import DeployLog
     from ashioto.log.base import Log
 
 
@@ -19,6 +20,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show every heartbeat: schedule, columns, last heartbeat, mode, holder, epoch, delay."""
+    from ashioto.cli.infra_target import deploy_log
     from ashioto.cli.output import print_rows
     from ashioto.cli.project import open_project
     from ashioto.cli.replay import SharedClock
@@ -28,7 +30,7 @@ def list_(
     names = [c.name for c in project.contexts] if context is None else [project.context(context).name]
     env = (project.config.project.env, project.config.project.cluster)
     now = SharedClock(project.log, SystemClock()).now_ms()
-    rows = heartbeat_rows(project.log, env, names, now)
+    rows = heartbeat_rows(deploy_log(project.log), env, names, now)
     print_rows(
         rows,
         title="heartbeats",
@@ -37,7 +39,7 @@ def list_(
     )
 
 
-def heartbeat_rows(log: Log, env: tuple[str, ...], contexts: Sequence[str], now: int) -> list[dict[str, object]]:
+def heartbeat_rows(log: DeployLog, env: tuple[str, ...], contexts: Sequence[str], now: int) -> list[dict[str, object]]:
     """Return specifications and states, joined.
 
     Args:
@@ -46,7 +48,6 @@ def heartbeat_rows(log: Log, env: tuple[str, ...], contexts: Sequence[str], now:
         contexts: Names of the contexts.
         now: The time, ms, that the delay is measured by.
     """
-    from ashioto.cli.hb_run import leases_of
     from ashioto.clock import SystemClock
     from ashioto.control.election import LeaseElection
     from ashioto.control.processes import this_process
@@ -56,7 +57,7 @@ def heartbeat_rows(log: Log, env: tuple[str, ...], contexts: Sequence[str], now:
 
     found: list[dict[str, object]] = []
     for name in contexts:
-        election = LeaseElection(leases_of(log), heartbeat_role(env, name), holder=this_process(), clock=SystemClock())
+        election = LeaseElection(log, heartbeat_role(env, name), holder=this_process(), clock=SystemClock())
         try:
             specs = heartbeat_specs(log, env, name)
         except UnknownTopicError:  # nothing was ever applied

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from ashioto.cli.replay import SharedClock
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import Clock
+    from ashioto.deploy.target import DeployLog
     from ashioto.heartbeat.options import HeartbeatOptions
     from ashioto.heartbeat.service import HeartbeatService
-    from ashioto.log.base import Log
-    from ashioto.log.leases import Leases
     from ashioto.observe.health import Health, Leader
     from ashioto.observe.logs import LogFormat
     from ashioto.observe.metrics import HeartbeatMetrics
@@ -38,6 +37,7 @@ def run(
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Keep bars on time, until ^C: active, or standing by until the active one is gone."""
+    from ashioto.cli.infra_target import deploy_log
     from ashioto.cli.project import open_project
     from ashioto.cli.replay import SharedClock
     from ashioto.cli.stopping import Stopping
@@ -52,7 +52,7 @@ def run(
     base, metrics = SystemClock(), HeartbeatMetrics()
     clock = SharedClock(project.log, base)
     env = (project.config.project.env, project.config.project.cluster)
-    service = heartbeat_service(project.log, names, env=env, clock=clock, base=base, metrics=metrics)
+    service = heartbeat_service(deploy_log(project.log), names, env=env, clock=clock, base=base, metrics=metrics)
     watcher = Turned(service, base)
     with HealthServer(port, registry=metrics.registry, status=watcher.health, stale_after=STALE_S) as server:
         typer.echo(
@@ -81,7 +81,7 @@ def log_format_of(text: str) -> LogFormat:
 
 
 def heartbeat_service(
-    log: Log,
+    log: DeployLog,
     contexts: Sequence[str],
     *,
     env: tuple[str, ...],
@@ -117,24 +117,9 @@ def heartbeat_service(
             log, env=env, context=name, clock=clock, options=options, metrics=metrics,
             replaying=lambda: clock.replaying,
         )  # fmt: skip
-        election = LeaseElection(leases_of(log), heartbeat_role(env, name), holder=me, clock=base)
+        election = LeaseElection(log, heartbeat_role(env, name), holder=me, clock=base)
         roles.append(ContextRole(orchestrator, election, clock=clock, holder=me.name, metrics=metrics))
     return HeartbeatService(roles, clock=clock, guard=ClockGuard(base), metrics=metrics)
-
-
-def leases_of(log: Log) -> Leases:
-    """Return the log as what keeps leases.
-
-    Raises:
-        UnsupportedError: It keeps none.
-    """
-    from typing import cast
-
-    from ashioto.errors import UnsupportedError
-
-    if not hasattr(log, "change_lease"):
-        raise UnsupportedError("this log keeps no leases, so nobody can be elected on it", hint="use the embedded log")
-    return cast("Leases", log)
 
 
 def turn_heartbeat(
