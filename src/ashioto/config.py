@@ -50,10 +50,12 @@ class LogConfig:
     Args:
         kind: `embedded` (one file) or `kafka`.
         path: The file of an embedded log, absolute.
+        partitions: How many partitions new topics of ticks, heartbeats and bars get, >= 1.
     """
 
     kind: LogKind = "embedded"
     path: Path = Path(".ashioto/log.db")
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,11 @@ def load_config(path: Path | None = None) -> Config:
     return Config(
         file=file,
         project=ProjectConfig(contexts=tuple(project["contexts"]), env=project["env"], cluster=project["cluster"]),
-        log=LogConfig(kind=log["kind"], path=(file.parent / Path(log["path"]).expanduser()).resolve()),
+        log=LogConfig(
+            kind=log["kind"],
+            path=(file.parent / Path(log["path"]).expanduser()).resolve(),
+            partitions=log["partitions"],
+        ),
         engine=EngineConfig(kind=settings["engine"]["kind"]),
     )
 
@@ -217,6 +223,7 @@ def _settings_class() -> type[BaseSettings]:
         model_config = strict
         kind: LogKind = "embedded"
         path: str = ".ashioto/log.db"
+        partitions: int = Field(default=1, ge=1)
 
     class Engine(BaseModel):
         model_config = strict

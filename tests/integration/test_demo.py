@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ashioto.cli import demo
+from ashioto.cli import demo, demo_live
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,11 +16,11 @@ if TYPE_CHECKING:
     import pytest
 
 
-def section(text: str, title: str) -> list[list[str]]:
+def section(text: str, title: str, *, year: str = "2025") -> list[list[str]]:
     """The rows of a printed table, as words."""
     lines = [line.strip() for line in text.split(title)[1].splitlines()]
     first = next(number for number, line in enumerate(lines) if line.startswith("──")) + 1
-    return [line.split() for line in takewhile(lambda line: line.startswith("2025"), lines[first:])]
+    return [line.split() for line in takewhile(lambda line: line.startswith(year), lines[first:])]
 
 
 def test_the_demo_shows_what_it_says(
@@ -42,3 +44,13 @@ def test_the_demo_shows_what_it_says(
     assert [row[-2] for row in newest] == ["yes", "yes", "yes", "no"]
     assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
     assert "<html" in (tmp_path / "weekend.html").read_text(encoding="utf-8")
+    applied, again = said.split("$ rc infra apply\n")[1:]
+    assert "register: register trading_rate_bars_v1" in applied
+    assert again.startswith("nothing to do")
+    first, second = (rows for rows in said.split("heartbeats\n")[1:])
+    assert [" active " in part.split("\n\n")[1] for part in (first, second)] == [True, True]
+    assert re.search(r"took over after \d+ ms, under epoch 2", said)
+    around = section(said, "around the kill", year=str(datetime.now(UTC).year))
+    assert len(around) == demo_live.BARS_BEFORE + demo_live.BARS_AFTER
+    assert {row[-2] for row in around} == {"yes"}
+    assert " final bars: 0 missing." in said

@@ -68,8 +68,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASHIOTO_LOG__PATH", "elsewhere/log.db")
     monkeypatch.setenv("ASHIOTO_PROJECT__ENV", "test")
+    monkeypatch.setenv("ASHIOTO_LOG__PARTITIONS", "4")
     config = load(tmp_path, '[project]\nenv = "dev"\ncluster = "east"\n[log]\npath = "x.db"')
     assert config.log.path == tmp_path.resolve() / "elsewhere" / "log.db"
+    assert config.log.partitions == 4
     assert (config.project.env, config.project.cluster) == ("test", "east")
 
 
@@ -87,6 +89,8 @@ def test_contexts_from_the_environment_are_json_or_commas(
         ('[log]\npaht = "x"', r"ashioto\.toml: unknown key log\.paht", "kind, path"),
         ('[lgo]\npath = "x"', r"ashioto\.toml: unknown key lgo", "project, log, engine"),
         ('[log]\nkind = "redis"', r"ashioto\.toml: log\.kind: .*'embedded' or 'kafka'", "correct log.kind"),
+        ("[log]\npartitions = 0", r"ashioto\.toml: log\.partitions: .*greater than or equal to 1", "correct log.parti"),
+        ("[log]\npartitions = 'x'", r"ashioto\.toml: log\.partitions: .*valid integer", "correct log.partitions"),
         ("[log]\npath = 3", r"ashioto\.toml: log\.path: .*string", "correct log.path"),
         ("[project]\ncontexts = [3]", r"ashioto\.toml: project\.contexts", "correct project.contexts"),
         ("[log", r"ashioto\.toml is no TOML", "toml.io"),

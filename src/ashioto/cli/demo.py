@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import ashioto as ao
 from ashioto import Field, Period, TimeBucket
 from ashioto.charts.candles import ChartOptions, candles_of, write_chart
+from ashioto.cli.demo_live import run_live
 from ashioto.cli.dev import DevServer
 from ashioto.cli.output import progress_bar, show, table_of
 from ashioto.clock import ManualClock, SystemClock
@@ -51,7 +52,8 @@ SHOWN: Final = ("bucket_start", "open", "high", "low", "close", "volume", "ticks
 NEXT: Final = """
 Try next:
   rc init mybars && cd mybars     a project of your own with this schedule, query and a README
-  rc dev                          its engine and heartbeats; then rc ticks simulate, rc bars tail in another terminal
+  rc dev                          all roles in one process; then rc ticks simulate, rc bars tail in another terminal
+  rc infra apply                  or each role by itself: rc engine run, rc hb run (twice), rc hb list
   rc bars build TICKS.parquet --period 1m,5m,1h,1d --time ts --price bid --sessions fx --out BARS.parquet"""
 
 
@@ -247,6 +249,7 @@ def main() -> None:
     started = clock.monotonic()
     with EmbeddedLog(out / "log.db") as log:
         run(log, out)
+    run_live(out / "live")
     took = clock.monotonic() - started
     print(f"Pictures: {out}/demo.png, {out}/weekend.html. The log: {out}/log.db. It took {took:.0f} s.")
     print(NEXT)

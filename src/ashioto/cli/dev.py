@@ -19,6 +19,7 @@ from ashioto.control.roles import infra_role
 from ashioto.control.schedules import LogSchedules
 from ashioto.control.specs import heartbeat_specs
 from ashioto.deploy.apply import LOCK, apply
+from ashioto.deploy.changes import TopicChange
 from ashioto.deploy.plan import Request
 from ashioto.errors import ConfigError, UnsupportedError
 from ashioto.heartbeat.options import HeartbeatOptions
@@ -227,8 +228,8 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
         server = DevServer(
             log=log, contexts=contexts, env=env, follow=not wall, partitions=config.log.partitions
         )  # fmt: skip
-        for change in server.applied:
-            screen.tell(f"applied {change.object}: {change.action}")
+        for line in applied_lines(server.applied):
+            screen.tell(line)
         if server.replaying:
             screen.tell("the clock is that of the last replay; `rc dev --wall` returns to today")
         if not server.scheduled:
@@ -237,6 +238,17 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
             "running; ^C stops. In another terminal: rc ticks simulate, rc ticks send FILE --speed 60, rc bars tail"
         )
         run_until_stopped(server, screen)
+
+
+def applied_lines(changes: Sequence[AnyChange]) -> list[str]:
+    """Return what was applied, for people: new topics on one line, everything else on one each.
+
+    >>> applied_lines([])
+    []
+    """
+    created = [change.object for change in changes if isinstance(change, TopicChange) and change.action == "create"]
+    lines = [f"created {len(created)} topics: {', '.join(created)}"] if created else []
+    return lines + [f"{change.action} {change.object}" for change in changes if change.object not in created]
 
 
 def run_until_stopped(server: DevServer, screen: Screen) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ashioto import Context
-from ashioto.cli.dev import STOPPING, DevServer, run_dev, run_until_stopped
+from ashioto.cli.dev import DevServer, run_dev, run_until_stopped
 from ashioto.cli.dev_screen import Screen
+from ashioto.cli.infra_target import deploy_log
 from ashioto.cli.replay import announce
+from ashioto.cli.stopping import SIGNALS
 from ashioto.clock import ManualClock
 from ashioto.config import EngineConfig
 from ashioto.errors import ConfigError, UnsupportedError
@@ -36,11 +38,11 @@ class Interrupted(ManualClock):
             signal.raise_signal(self._number)
 
 
-@pytest.mark.parametrize("number", STOPPING)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_signals_end_the_loop_and_everything_is_written(project: Project, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     out = io.StringIO()
-    server = DevServer(log=project.log, contexts=project.contexts, base_clock=Interrupted(number))
+    server = DevServer(log=deploy_log(project.log), contexts=project.contexts, base_clock=Interrupted(number))
     run_until_stopped(server, Screen(out))
     assert "0 ticks" in out.getvalue()
     assert out.getvalue().splitlines()[-1].startswith("stopped: 2025-01-06T09:01:00")
@@ -66,8 +68,9 @@ def test_topics_are_told_once(folder: Path, project: Project, monkeypatch: pytes
     first, second = io.StringIO(), io.StringIO()
     run_dev(elsewhere, Screen(first))
     run_dev(elsewhere, Screen(second))
-    assert "created 12 topics: rc.engine.offsets, " in first.getvalue()
-    assert "created" not in second.getvalue()
+    assert "created 14 topics: rc.infra.applied, " in first.getvalue()
+    assert "register trading.rate_bars" in first.getvalue()
+    assert not {"created", "register"} & set(second.getvalue().split())
 
 
 def test_another_engine_is_refused(project: Project) -> None:

@@ -81,7 +81,7 @@ def test_after_a_replay_the_schedule_is_judged_by_its_time(run: Callable[..., Re
 
 
 def test_the_engines_counters_are_told(run: Callable[..., Result], project: Project) -> None:
-    row = {name: [0] for name in OFFSETS_SCHEMA.names} | {"ticks": [1200], "unknown_key": [7], "late": [3]}
+    row = {f.name: [0 if f.type == pa.int64() else None] for f in OFFSETS_SCHEMA} | {"ticks": [1200], "unknown_key": [7], "late": [3]}
     batch = Batch(
         topic=OFFSETS,
         partition=0,

@@ -1,0 +1,129 @@
+"""Makes plans: reads what is there, compares, orders the steps, and finds what would be refused. Nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ashioto.deploy.actual import actual_state
+from ashioto.deploy.desired import desired_state
+from ashioto.deploy.diff import diff
+from ashioto.deploy.explain import digest, registration_content, spec_content, topic_content
+from ashioto.deploy.stages import Register, stages
+from ashioto.deploy.topic_diff import OWN
+from ashioto.errors import BlockedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.deploy.actual import Actual
+    from ashioto.deploy.changes import AnyChange
+    from ashioto.deploy.desired import Desired
+    from ashioto.deploy.stages import Step
+    from ashioto.deploy.target import Target
+    from ashioto.dsl.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Says what shall be applied.
+
+    Args:
+        contexts: What is declared; nothing else is looked at.
+        partitions: How many partitions ticks, heartbeats and bars get.
+        allow_delete: Topics that may be deleted.
+    """
+
+    contexts: Sequence[Context]
+    partitions: int = 1
+    allow_delete: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Holds what would be done.
+
+    Args:
+        desired: What is declared.
+        actual: What was there when it was made.
+        changes: What becomes of each object.
+        steps: What is done, in order; empty when nothing is to do, or something is blocked.
+    """
+
+    desired: Desired
+    actual: Actual
+    changes: tuple[AnyChange, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def blocked(self) -> list[AnyChange]:
+        """Changes that are refused."""
+        return [change for change in self.changes if change.gravity == "blocked"]
+
+    @property
+    def made(self) -> list[AnyChange]:
+        """Changes that the steps make."""
+        return [change for change in self.changes if change.gravity not in {"no-op", "blocked"}]
+
+    @property
+    def actual_checksum(self) -> str:
+        """SHA-256 of what was there, apart from what changes by itself: records, and how far the engine is."""
+        actual = self.actual
+        return digest(
+            [
+                [topic_content(topic.spec) for topic in actual.topics],
+                [registration_content(registration) for registration in actual.registrations],
+                [spec_content(spec) for spec in actual.specs],
+            ]
+        )
+
+    def check_blocked(self) -> None:
+        """Refuse a plan with blocked changes.
+
+        Raises:
+            BlockedError: There are some; names all of them.
+        """
+        blocked = self.blocked
+        if blocked:
+            lines = "\n".join(f"  {change.object}: {change.reason}" for change in blocked)
+            hints = "\n".join(f"  {change.object}: {change.hint}" for change in blocked)
+            several = "1 change is" if len(blocked) == 1 else f"{len(blocked)} changes are"
+            raise BlockedError(
+                f"{several} blocked, so nothing was changed:\n{lines}", hint=f"\n{hints}",
+                objects=[change.object for change in blocked],
+            )  # fmt: skip
+
+
+def make_plan(request: Request, target: Target) -> Plan:
+    """Return what would be done, and refuse what never could be; writes nothing.
+
+    Args:
+        request: What shall be applied.
+        target: Where.
+
+    Raises:
+        DefinitionError: Two declarations want one topic in different ways.
+        UnsupportedError: The engine cannot run a query.
+        UsageError: A topic that may be deleted belongs to no context of the request.
+    """
+    desired = desired_state(request.contexts, partitions=request.partitions)
+    _check_deletable(request.allow_delete, desired)
+    actual = actual_state(target, desired.contexts, others=desired.topic_names)
+    changes = diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete)
+    steps = stages(changes)
+    for step in steps:
+        if isinstance(step, Register):
+            target.engine.compile(step.registration)
+    is_blocked = any(change.gravity == "blocked" for change in changes)
+    return Plan(desired=desired, actual=actual, changes=tuple(changes), steps=() if is_blocked else tuple(steps))
+
+
+def _check_deletable(names: Sequence[str], desired: Desired) -> None:
+    for name in names:
+        if name.startswith(OWN):
+            raise UsageError(
+                f"--allow-delete {name}: this topic is ashioto's own", hint="it is never deleted", topic=name
+            )
+        if name.partition(".")[0] not in desired.contexts or "." not in name:
+            known = ", ".join(f"{context}.*" for context in desired.contexts)
+            raise UsageError(f"--allow-delete {name}: no such topic", hint=f"topics are {known}", topic=name)
