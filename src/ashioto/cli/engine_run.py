@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from ashioto.deploy.target import DeployLog
     from ashioto.engines.embedded.host import EngineHost
 
+LOG: Final = logging.getLogger("ashioto.engine")
 ENGINE_EXPIRE_S: Final = 10.0
 """A pass over many ticks, and the first compilation of a query, may take seconds in which nothing is renewed."""
 
@@ -38,7 +40,7 @@ def run(
         )
     env = (project.config.project.env, project.config.project.cluster)
     host = engine_host(deploy_log(project.log), env=env, clock=SystemClock())
-    typer.echo("engine; ^C writes what has been read and ends", err=True)
+    LOG.info("^C writes what has been read and ends")
     with Stopping() as stopping:
         try:
             while not stopping:

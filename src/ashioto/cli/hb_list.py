@@ -83,7 +83,7 @@ def heartbeat_row(
 
     state = heartbeat_state(log, spec.key(env))
     mode = "disabled" if not spec.enabled else "none" if leader is None else "active" if state else "starting"
-    behind = None if state is None or not spec.enabled else round(max(now - state.last_hb_ms, 0) / 1000, 3)
+    late = None if state is None or not spec.enabled else round(overdue_ms(log, spec, state.last_hb_ms, now) / 1000, 3)
     return {
         "context": spec.context,
         "entity": spec.entity,
@@ -95,6 +95,27 @@ def heartbeat_row(
         "mode": mode,
         "holder": leader or (state.holder if state is not None and state.mode == "active" else None),
         "epoch": None if state is None else state.epoch,
-        "delay_s": behind,
+        "delay_s": late,
         "version": spec.version,
     }
+
+
+def overdue_ms(log: Log, spec: HeartbeatSpec, last: int, now: int) -> int:
+    """Return for how long the next heartbeat has been due, ms; 0 when none is.
+
+    Args:
+        log: Where the schedule is.
+        spec: The specification.
+        last: Every heartbeat due at or before this moment was sent, ms.
+        now: The time, ms.
+    """
+    from ashioto.control.schedules import LogSchedules
+    from ashioto.errors import ScheduleError, UnknownTopicError
+    from ashioto.heartbeat.planner import next_due
+
+    try:
+        followed = LogSchedules(log, spec).different()
+    except (ScheduleError, UnknownTopicError):  # `rc infra status` tells it
+        return 0
+    due = [at for sessions in followed if (at := next_due(spec, sessions, after=last)) is not None]
+    return max(now - min(due), 0) if due else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ashioto.observe.logs import LogFormat
     from ashioto.observe.metrics import HeartbeatMetrics
 
+LOG: Final = logging.getLogger("ashioto.heartbeat")
 FOLLOW_S: Final = 0.1
 """How often the clock of a replay is looked for, seconds."""
 STALE_S: Final = 5.0
@@ -55,9 +57,7 @@ def run(
     service = heartbeat_service(deploy_log(project.log), names, env=env, clock=clock, base=base, metrics=metrics)
     watcher = Turned(service, base)
     with HealthServer(port, registry=metrics.registry, status=watcher.health, stale_after=STALE_S) as server:
-        typer.echo(
-            f"heartbeat of {', '.join(names)}; health on http://127.0.0.1:{server.port}; ^C hands over", err=True
-        )
+        LOG.info("of %s; health on http://127.0.0.1:%d; ^C hands over", ", ".join(names), server.port)
         with Stopping() as stopping:
             turn_heartbeat(service, clock, stopping, watcher.turned)
 

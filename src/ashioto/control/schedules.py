@@ -95,6 +95,12 @@ class LogSchedules:
         """Return the keys the schedule names, in the columns that join it."""
         return list(self._sessions)
 
+    def different(self) -> list[Sessions]:
+        """Return the sessions that some key follows, each once."""
+        if self._frame is None:
+            return [self._always]
+        return list({id(sessions): sessions for sessions in self._sessions.values()}.values())
+
     def refresh(self) -> bool:
         """Read the schedule again if it has changed.
 
