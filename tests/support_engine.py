@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from tests.support_heartbeat import Beats
 
 import ashioto as ao
 from ashioto import Field, Period, naming
@@ -16,7 +17,6 @@ from ashioto.clock import ManualClock
 from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
 from ashioto.engines.embedded.topics import DEAD_LETTERS, OFFSETS
-from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.base import Batch
 from ashioto.log.partition import partitions_of
 from ashioto.schema.arrow import key_column, storage_schema
@@ -146,7 +146,7 @@ class Market:
     since: int = -DAY
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
     engine: EmbeddedEngine = field(init=False)
-    beats: list[InProcessHeartbeat] = field(init=False)
+    beats: list[Beats] = field(init=False)
     sent: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -154,7 +154,7 @@ class Market:
         self.entity: Entity = self.queries[0].plan.entity
         ensure_topics(self.log, [self.context], partitions=self.partitions)
         self.beats = [
-            InProcessHeartbeat(self.log, q.plan, start_ms=START + self.since) for q in self.queries if q.plan.continuous
+            Beats(self.log, q.plan, start_ms=START + self.since) for q in self.queries if q.plan.continuous
         ]
         self.restart()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support_heartbeat import Beats
 from tests.support_oracle import HOURS, START, batch_of, cases, expected, got, query
 from tests.support_shared import oracle
 
@@ -17,7 +18,6 @@ from ashioto.engines.embedded import residency
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.runner import QueryRunner
 from ashioto.engines.embedded.topics import query_topics, system_topics
-from ashioto.heartbeat.inprocess import InProcessHeartbeat
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.schema.arrow import from_numpy, key_column, storage_schema
 from ashioto.testing.memory_log import MemoryLog
@@ -35,23 +35,25 @@ def prepare_log(plan: Query, hours: dict[str, list[tuple[int, int, int]]]) -> Me
     log = MemoryLog()
     schedule = TopicSpec(name=naming.topic("t", "Hours"), cleanup="compact", schema=storage_schema(HOURS))
     log.create([schedule, *system_topics(), *query_topics(compile_query(plan), 1)])
+    log.append([sessions_batch(hours)])
+    return log
+
+
+def sessions_batch(hours: dict[str, list[tuple[int, int, int]]]) -> Batch:
+    """Sessions as records of the schedule."""
+    schema = storage_schema(HOURS)
     rows = [(k, *row) for k, found in hours.items() for row in found]
     columns = list(zip(*rows, strict=True))
     data = pa.RecordBatch.from_arrays(
         [
             pa.array(columns[0], pa.string()).dictionary_encode(),
-            *(
-                from_numpy(np.array(c, dtype=np.int64), schedule.schema.field(i + 1).type)
-                for i, c in enumerate(columns[1:])
-            ),
+            *(from_numpy(np.array(c, dtype=np.int64), schema.field(i + 1).type) for i, c in enumerate(columns[1:])),
         ],
-        schema=schedule.schema,
+        schema=schema,
     )
     record_keys = key_column(["symbol", "open"], data)
-    log.append(
-        [Batch(topic=schedule.name, partition=0, keys=record_keys, timestamps=np.zeros(len(rows), np.int64), data=data)]
-    )
-    return log
+    topic, times = naming.topic("t", "Hours"), np.zeros(len(rows), np.int64)
+    return Batch(topic=topic, partition=0, keys=record_keys, timestamps=times, data=data)
 
 
 def send(log: MemoryLog, ticks: list[Any]) -> None:
@@ -109,14 +111,14 @@ def test_stream_equals_the_reference(
     plan = query(case["frames"], align=case["align"], continuous=case["continuous"], grace=case["grace"])
     log, clock = prepare_log(plan, case["hours"]), ManualClock(START)
     runner = QueryRunner(log, plan, clock=clock)
-    beat = InProcessHeartbeat(log, plan, start_ms=START - 86_400_000)
+    beat = Beats(log, plan, start_ms=START - 86_400_000) if plan.continuous else None
     times = [*sorted(data.draw(st.lists(st.integers(START - 7_200_000, case["now"]), max_size=4))), case["now"]]
     position = 0
     for now in times:
         more = data.draw(st.integers(0, len(ticks)))
         send(log, case["ticks"][position : position + more])
         position += more
-        if case["continuous"]:
+        if beat is not None:
             beat.send(now)
         runner = play(runner, data.draw(st.sampled_from(ACTIONS)), lambda: QueryRunner(log, plan, clock=clock))
     send(log, case["ticks"][position:])

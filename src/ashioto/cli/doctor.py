@@ -164,6 +164,10 @@ def _counters(project: Project) -> Iterator[Finding]:
         return
     for key, row in zip(page.keys, page.data.to_pylist(), strict=True):
         name = ".".join(keys.decode(key)[2:4])
+        if row["problem"]:
+            yield Finding(state="error", check=name, detail=f"does not run: {row['problem']}")
+        if row["source_offset"] < 0:
+            continue
         yield Finding(state="ok", check=name, detail=f"{row['ticks']:,} ticks counted")
         for counter, meaning in _COUNTERS.items():
             if row[counter]:

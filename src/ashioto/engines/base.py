@@ -39,7 +39,7 @@ class Engine(Protocol):
         ...
 
     def compile(self, registration: Registration) -> list[str]:
-        """Return the statements that make the engine run a query; pure.
+        """Return the statements that make the engine run a query; changes nothing.
 
         Raises:
             UnsupportedError: The engine cannot run it.

@@ -48,14 +48,18 @@ def sessions_by_key(
     order = np.argsort(codes, kind="stable")
     edges = np.searchsorted(codes[order], np.arange(len(owners.dictionary) + 1))
     wanted = None if among is None else set(among.to_pylist())
+    numbers = np.stack((opens, closes, days), axis=1)[order]
+    alike: dict[bytes, Sessions] = {}
     shared: dict[Sessions, Sessions] = {}
     found: dict[tuple[str, ...], Sessions] = {}
     for code, key in enumerate(owners.dictionary.to_pylist()):
         if wanted is None or key in wanted:
             parts = tuple(keys.decode(key))
-            at = order[edges[code] : edges[code + 1]]
-            sessions = Sessions.build(opens[at], closes[at], days[at], label=" ".join(parts))
-            found[parts] = shared.setdefault(sessions, sessions)
+            own = numbers[edges[code] : edges[code + 1]]
+            if (sessions := alike.get(same := own.tobytes())) is None:
+                built = Sessions.build(*own.T, label=" ".join(parts))
+                sessions = alike[same] = shared.setdefault(built, built)
+            found[parts] = sessions
     return found
 
 

@@ -12,6 +12,7 @@ from ashioto.cli import doctor
 from ashioto.cli.dev_lock import dev_lock
 from ashioto.cli.replay import announce
 from ashioto.clock import ManualClock
+from ashioto.engines.embedded.progress import Progress, progress_batch, progress_key
 from ashioto.engines.embedded.topics import OFFSETS, OFFSETS_SCHEMA
 from ashioto.log.base import Batch, TopicSpec
 
@@ -81,7 +82,11 @@ def test_after_a_replay_the_schedule_is_judged_by_its_time(run: Callable[..., Re
 
 
 def test_the_engines_counters_are_told(run: Callable[..., Result], project: Project) -> None:
-    row = {f.name: [0 if f.type == pa.int64() else None] for f in OFFSETS_SCHEMA} | {"ticks": [1200], "unknown_key": [7], "late": [3]}
+    row = {f.name: [0 if f.type == pa.int64() else None] for f in OFFSETS_SCHEMA} | {
+        "ticks": [1200],
+        "unknown_key": [7],
+        "late": [3],
+    }
     batch = Batch(
         topic=OFFSETS,
         partition=0,
@@ -95,6 +100,14 @@ def test_the_engines_counters_are_told(run: Callable[..., Result], project: Proj
     assert "trading.rate_bars: 7 ticks are of keys without a schedule" in details(result, "warning")
     assert "trading.rate_bars: 3 ticks came later" in details(result, "warning")
     assert "rejected" not in result.output
+
+
+def test_a_query_that_does_not_run_is_an_error(run: Callable[..., Result], project: Project) -> None:
+    key = progress_key(("dev", "local"), "trading", "rate_bars_v2", 0)
+    project.log.append([progress_batch([(key, Progress(source_offset=-1, problem="the plan is damaged"))], 0)])
+    result = run("doctor", "--json", code=1)
+    assert "trading.rate_bars_v2: does not run: the plan is damaged" in details(result, "error")
+    assert "ticks counted" not in result.output
 
 
 def test_broken_settings_and_columns_leave_with_one(run: Callable[..., Result], folder: Path, project: Project) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support_engine import DAY, HOUR, MINUTE, SECOND, START, Market, SlowLog, bars, columns, trade
 
 from ashioto.engines.embedded import residency
+from ashioto.log.base import Fence
 
 HOURS = [(s, d * DAY, d * DAY + HOUR) for s in "AB" for d in range(40)]
 BAR = ("bucket_start", "close", "ticks", "final", "synthetic")
@@ -96,6 +99,7 @@ def test_a_late_sender_of_an_older_epoch_is_not_followed() -> None:
     market.at(MINUTE)
     market.beats = [type(older)(market.log, market.queries[0].plan, start_ms=START + MINUTE)]
     market.at(2 * MINUTE)
+    older._sender = replace(older._sender, fence=Fence(name="of a log that did not refuse it", epoch=1))
     older.send(START + DAY)
     market.run()
     assert market.progress()[0]["now_ms"] == START + 2 * MINUTE

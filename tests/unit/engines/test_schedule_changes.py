@@ -115,18 +115,29 @@ def test_a_key_without_any_session_left_stays_in_the_log_over_a_restart() -> Non
     assert market.bars("1m") == before
 
 
-def test_sessions_that_overlap_stop_with_their_names() -> None:
+def test_sessions_that_overlap_are_told_and_those_before_stay_in_use(caplog: pytest.LogCaptureFixture) -> None:
     market = Market.of(bars("1m"), hours=[("A", 0, HOUR)])
     overlapping = Hours(
         symbol="A", open=moment(START + 1), close=moment(START + HOUR), market_date=moment(START).date()
     )
     data = batch_of_records(Hours.__entity__, [overlapping])
-    made = pa.array([b"by hand"], pa.binary())
-    market.log.append(
-        [Batch(topic="t.hours", partition=0, keys=made, timestamps=np.zeros(1, dtype=np.int64), data=data)]
-    )
+    made, times = pa.array([b"by hand"], pa.binary()), np.zeros(1, dtype=np.int64)
+    market.log.append([Batch(topic="t.hours", partition=0, keys=made, timestamps=times, data=data)])
+    market.send(trade("A", 0, 1))
+    market.run()
+    market.run()
+    assert columns(market.bars("1m"), *BAR) == [(0, 1, 1, False)]
+    (said,) = caplog.messages
+    assert "t.trade_bars keeps the sessions it has: A: the sessions of" in said
     with pytest.raises(ScheduleError, match=r"A: the sessions of .* overlap"):
-        market.run()
+        market.restart()
+    gone = np.ones(1, dtype=np.bool_)
+    market.log.append([Batch(topic="t.hours", partition=0, keys=made, timestamps=times, data=data, tombstones=gone)])
+    market.open(("A", 2 * HOUR, 3 * HOUR))
+    market.send(trade("A", 2 * HOUR, 2))
+    market.run()
+    assert columns(market.bars("1m"), *BAR) == [(0, 1, 1, False), (2 * HOUR, 2, 1, False)]
+    assert len(caplog.messages) == 1
 
 
 def test_without_time_frame_every_tick_counts_and_no_bar_is_made_up() -> None:

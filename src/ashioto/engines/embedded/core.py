@@ -30,6 +30,7 @@ from ashioto.bars.algebra import (
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table, refuse_overflow
+from ashioto.engines.embedded.reschedule import differing
 from ashioto.period import DAY_MS
 from ashioto.schedule.buckets import (
     NO_BUCKETS,
@@ -41,12 +42,13 @@ from ashioto.schedule.buckets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from ashioto.engines.embedded.fold import FoldCounts, TickColumns
     from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.engines.embedded.reschedule import Change
     from ashioto.engines.embedded.sessions import SessionBook
     from ashioto.logical.nodes import DataType
     from ashioto.period import Period
@@ -115,6 +117,8 @@ class BarCore:
         self.tables = {f: FrameTable(FIXED + plan.int_width, plan.float_width) for f in plan.query.frames}
         self._reach: dict[int, int] = {}
         self.before_touch: Callable[[Period, Ints, Ints], None] = _all_in_memory
+        self.before_change: Callable[[Period, Ints, Ints], None] = _all_in_memory
+        self.touched = 0
         self._moved: dict[Period, list[Ints]] = {f: [] for f in plan.query.frames}
         self._labels: dict[tuple[Sessions, Period], Ints] = {}
 
@@ -162,6 +166,7 @@ class BarCore:
                 raise SumOverflow(op)
         for period, table in self.tables.items():
             table.merge(self._ops, *parts[period], cut=cut)
+            self.touched += parts[period][0].shape[0]
 
     def load(self, period: Period, ints: Ints, floats: Floats) -> None:
         """Put bars that were read back into a frame, as they are; those already there stay."""
@@ -176,22 +181,91 @@ class BarCore:
             self.now = max(now, self.now)
             return
         grace = self.plan.query.grace_ms
-        for group, sessions in enumerate(self.book.group_sessions()):
-            keys = np.flatnonzero(self.book.groups[: self.book.keys] == group)
+        for sessions, keys in self._followers():
             for period, table in self.tables.items():
-                table.reserve_keys(self.book.keys)
                 held = keys[table.ends[keys, 1] >= 0]
                 if not held.shape[0]:
                     continue
                 align = self.plan.query.align
-                earliest = table.ints[table.ends[held, 0], START if period.is_intraday else FIRST_AT].min()
-                since = max(self.now, int(earliest) - 1)
+                since = max(self.now, self._earliest(period, held) - 1)
                 opened = openings_between(sessions, period, align, since, now)
                 closed = closings_between(sessions, period, align, since - grace, now - grace)
                 for buckets in (opened, closed):
                     if buckets.start.shape[0]:
                         self._moved[period].append(_spread(held, int(buckets.start[0]), int(buckets.start[-1])))
         self.now = now
+
+    def reachable(self, until: int, most: int) -> int:
+        """Return up to when time may go on, ms, so that about `most` bars at most begin to exist or end.
+
+        Args:
+            until: The latest answer, ms.
+            most: How many bars; it is always far enough for one bucket of each key.
+        """
+        if until <= self.now or not self.plan.query.continuous:
+            return until
+        each = sum((until - self.now) // _size(period) + 2 for period in self.tables)
+        if each * self.book.keys <= most:
+            return until
+        spans = list(self._spans())
+        low = max(self.now, min((since for _, _, since in spans), default=until)) + _size(self.plan.query.base)
+        if low >= until or self._at_most(spans, until) <= most:
+            return until
+        high = until
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._at_most(spans, middle) <= most else (low, middle)
+        return low
+
+    def reschedule(self, change: Change) -> bool:
+        """Lay the buckets out again that exist already and differ in new schedules; returns whether there are any."""
+        found = False
+        self._labels.clear()
+        for period, table in self.tables.items():
+            table.reserve_keys(self.book.keys)
+            held = change.codes[table.ends[change.codes, 1] >= 0]
+            if not held.shape[0] or not self.plan.query.continuous:
+                continue
+            runs = differing(change.before, change.after, period, self.plan.query.align, self.now)
+            if runs.shape[0]:
+                self.before_change(period, held, runs)
+                self._moved[period] += [_spread(held, first, last) for first, last in runs.tolist()]
+                found = True
+        return found
+
+    def _followers(self) -> Iterator[tuple[Sessions, Ints]]:
+        """Yield every schedule with the numbers of the keys that follow it."""
+        for table in self.tables.values():
+            table.reserve_keys(self.book.keys)
+        groups = self.book.groups[: self.book.keys]
+        order = np.argsort(groups, kind="stable")
+        edges = np.searchsorted(groups[order], np.arange(len(self.book.group_sessions()) + 1))
+        for group, sessions in enumerate(self.book.group_sessions()):
+            yield sessions, order[edges[group] : edges[group + 1]]
+
+    def _earliest(self, period: Period, held: Ints) -> int:
+        """Return when the first bars of some keys begin, ms."""
+        table = self.tables[period]
+        return int(table.ints[table.ends[held, 0], START if period.is_intraday else FIRST_AT].min())
+
+    def _spans(self) -> Iterator[tuple[Sessions, int, int]]:
+        """Yield every schedule, how many keys with bars follow it, and from when on time moves for them, ms."""
+        base = self.plan.query.base
+        for sessions, keys in self._followers():
+            held = keys[self.tables[base].ends[keys, 1] >= 0]
+            if held.shape[0]:
+                yield sessions, held.shape[0], max(self.now, self._earliest(base, held) - 1)
+
+    def _at_most(self, spans: Sequence[tuple[Sessions, int, int]], until: int) -> int:
+        """Return how many bars may begin to exist or end, a little more rather than less."""
+        total = 0
+        for sessions, keys, since in spans:
+            first, last = sessions.touching(since - self.plan.query.grace_ms, until + 1)
+            if first < last:
+                low, high = max(since, int(sessions.opens[first])), min(until, int(sessions.closes[last - 1]))
+                parts = 2 if self.plan.query.align == "clock" else last - first + 1
+                total += keys * sum(max(high - low, 0) // _size(period) + parts for period in self.tables)
+        return total
 
     def reach(self) -> dict[int, int]:
         """Return when the last market date that ticks fell on ends, ms, by number of the schedule."""
@@ -228,6 +302,7 @@ class BarCore:
             DecimalOverflowError: A selected expression leaves 64 bits, and nobody collects it.
         """
         ranks = self._ranks() if by_name else None
+        self.touched = 0
         return {period: self._changed(period, ranks, overflows) for period in self.tables}
 
     def _ranks(self) -> Ints:
@@ -254,7 +329,7 @@ class BarCore:
         if ranks is not None:
             bars = bars.take(np.argsort(ranks[bars.key], kind="stable"))
         tell = refuse_overflow if overflows is None else partial(_note, overflows, period)
-        return bar_table(self.plan, period, self.book.names, bars, partials, tell)
+        return bar_table(self.plan, period, self.book.columns(), bars, partials, tell)
 
     def _lay_out(self, period: Period, group: int, ranges: Ints) -> BarRows:
         table, query = self.tables[period], self.plan.query
@@ -364,6 +439,11 @@ def _in_order(ints: Ints, floats: Floats) -> tuple[Ints, Floats]:
 
 def _all_in_memory(_period: Period, _codes: Ints, _starts: Ints) -> None:
     """Do nothing: every bar is in memory."""
+
+
+def _size(period: Period) -> int:
+    """Return the least length of a frame's buckets, ms."""
+    return period.millis if period.is_intraday else DAY_MS
 
 
 def _spread(keys: Ints, first: int, last: int) -> Ints:

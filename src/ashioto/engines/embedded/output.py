@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     OnOverflow = Callable[[str, DataType, Mask], None]
 
+STREAM: Final = "stream"
+HISTORY: Final = "history"
 TIME: Final = pa.timestamp("ms", tz="UTC")
 _ENVELOPE: Final = (
     ("first_at", FIRST_AT, TIME),
@@ -95,7 +97,7 @@ def bar_schema(plan: CompiledQuery, period: Period) -> pa.Schema:
 def bar_table(
     plan: CompiledQuery,
     period: Period,
-    names: Sequence[tuple[str, ...]],
+    names: Sequence[pa.Array],
     bars: BarRows,
     partials: PartialRows,
     on_overflow: OnOverflow,
@@ -105,15 +107,15 @@ def bar_table(
     Args:
         plan: The query.
         period: The frame.
-        names: Parts of each key, by its number.
+        names: The grouping columns of each key, by its number.
         bars: Which bars.
         partials: What they are made of.
         on_overflow: Is told the column, its type, and in which rows a selected expression leaves 64 bits.
 
     """
-    n = bars.row.shape[0]
     empty = ~bars.real
-    columns = _key_columns(plan, names, bars.key)
+    codes = pa.array(bars.key)
+    columns = [part.take(codes) for part in names]
     columns += [from_numpy(bars.start, TIME), from_numpy(bars.end, TIME), from_numpy(bars.day, pa.date32())]
     for name, value in _outputs(plan, bars, partials).items():
         if value.overflow is not None and value.overflow.any():
@@ -123,17 +125,18 @@ def bar_table(
     nulls = empty if empty.any() else None
     columns += [from_numpy(partials.ints[bars.row, c], kind, null=nulls) for _, c, kind in _ENVELOPE]
     cut = partials.ints[bars.row, CUT]
-    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), pa.repeat(pa.scalar("stream"), n)]
+    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), _origins(bars.real & (cut < 0))]
     for _, slot in plan.hidden:
         value = _slot_value(plan, slot, partials, bars.row)
         columns.append(from_numpy(value.data, arrow_type(value.type), null=nulls))
     return pa.Table.from_arrays(columns, schema=bar_schema(plan, period))
 
 
-def _key_columns(plan: CompiledQuery, names: Sequence[tuple[str, ...]], codes: Ints) -> list[pa.Array]:
-    picked = pa.array(codes)
-    parts = zip(*names, strict=True) if names else [()] * len(plan.query.group_by)
-    return [pa.array(part, pa.string()).take(picked) for part in parts]
+def _origins(imported: Mask) -> pa.Array:
+    """Return where bars come from: those that hold ticks, none of them of the stream, were imported."""
+    if not imported.any():
+        return pa.repeat(pa.scalar(STREAM), imported.shape[0])
+    return pa.array([STREAM, HISTORY]).take(pa.array(imported.astype(np.int8)))
 
 
 def partial_rows(plan: CompiledQuery, table: pa.Table) -> tuple[Ints, Floats]:

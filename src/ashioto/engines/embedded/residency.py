@@ -12,14 +12,20 @@ import pyarrow as pa
 
 from ashioto import keys, naming
 from ashioto.bars.algebra import CUT, FIRST_AT, KEY, START, Floats, Ints
+from ashioto.control.known_keys import known_keys
 from ashioto.engines.embedded.core import BEGINNING, BarCore
 from ashioto.engines.embedded.output import partial_rows
+from ashioto.engines.embedded.rebuild import is_old
+from ashioto.errors import LogError
 from ashioto.log.partition import partition_of
 from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
-    from ashioto.log.base import Log
+    from ashioto.control.known_keys import Key
+    from ashioto.engines.embedded.rebuild import Rebuild
+    from ashioto.log.base import Log, ViewPage
     from ashioto.period import Period
+    from ashioto.schedule.sessions import Flags
 
 _PAGE: Final = 32
 _SLACK: Final = 4096
@@ -32,10 +38,11 @@ class Residency:
         log: Where the bars topics are.
         core: Whose bars these are.
         partition: Number of the partition that its keys lie in.
+        rebuild: Says which bars are of older versions and so are left unread; None means none.
     """
 
-    def __init__(self, log: Log, core: BarCore, *, partition: int = 0) -> None:
-        self._log, self._core, self._partition = log, core, partition
+    def __init__(self, log: Log, core: BarCore, *, partition: int = 0, rebuild: Rebuild | None = None) -> None:
+        self._log, self._core, self._partition, self.rebuild = log, core, partition, rebuild
         self._from: dict[Period, Ints] = {p: np.zeros(0, dtype=np.int64) for p in core.tables}
         self.cuts: set[int] = set()
 
@@ -58,6 +65,21 @@ class Residency:
             first = int(starts[missing & (codes == code)].min())
             part = self._read_back(period, code, first)
             self._load(period, [part] if part is not None else [])
+
+    def recall(self, period: Period, codes: Ints, runs: Ints) -> None:
+        """Make sure that the bars in some runs of buckets, and the one before each, are in memory.
+
+        Args:
+            period: The frame.
+            codes: Numbers of the keys.
+            runs: (first, last) bucket start, ms, ascending.
+        """
+        self._reserve(period)
+        for code in codes[self._from[period][codes] > runs[0, 0]].tolist():
+            earliest = self._earliest(period, code)
+            if earliest is not None and runs[-1, 1] > earliest:
+                first = runs[runs[:, 1] > earliest][:1, 0]
+                self.require(period, np.array([code]), np.maximum(first, earliest))
 
     def evict(self) -> None:
         """Forget closed bars, two of each key apart."""
@@ -87,19 +109,19 @@ class Residency:
         query = self._core.plan.query
         return naming.bars_topic(query.context, query.entity.name, period)
 
-    def _known_keys(self) -> list[tuple[str, ...]]:
-        """List the keys of the partition that have bars, one seek a key."""
+    def _known_keys(self) -> list[Key]:
+        """List the keys of the partition that have bars; an older version may have grouped by other columns."""
         topic = self._topic(self._core.plan.query.base)
         partitions = self._log.describe(topic).spec.partitions
-        found: list[tuple[str, ...]] = []
-        start = b""
-        while page := self._log.view(topic, start=start, stop=None, limit=1).keys:
-            *parts, _ = keys.decode(page[0])
-            key = keys.encode(parts)
-            if partition_of(key, partitions) == self._partition:
-                found.append(tuple(parts))
-            start = key + keys.SEPARATOR.encode() + b"\xff"
-        return found
+        size = len(self._core.plan.query.group_by)
+        found = [key for key in known_keys(self._log, topic) if len(key) == size]
+        return [key for key in found if partition_of(keys.encode(key), partitions) == self._partition]
+
+    def _earliest(self, period: Period, code: int) -> int | None:
+        """Return where the first bar of a key starts, ms, or None when it has none."""
+        prefix = keys.encode(self._core.book.names[code]) + keys.SEPARATOR.encode()
+        page = self._log.view(self._topic(period), start=prefix, stop=prefix + b"\xff", limit=1)
+        return int(keys.decode(page.keys[0])[-1]) if page.keys else None
 
     def _read_back(self, period: Period, code: int, first: int | None) -> tuple[int, pa.Table] | None:
         """Read bars with ticks backwards from what is in memory.
@@ -113,8 +135,7 @@ class Residency:
         limit = 2 if first is None else _PAGE
         while True:
             page = self._log.view(self._topic(period), start=prefix, stop=stop, limit=limit, reverse=True)
-            synthetic = page.data.column("synthetic").to_numpy(zero_copy_only=False)
-            for row in np.flatnonzero(~synthetic).tolist():
+            for row in np.flatnonzero(self._readable(period, page)).tolist():
                 bar = page.data.slice(row, 1)
                 kept.append(bar)
                 start = int(keys.decode(page.keys[row])[-1])
@@ -126,6 +147,27 @@ class Residency:
                 self._from[period][code] = BEGINNING
                 return (code, pa.Table.from_batches(kept)) if kept else None
             stop, limit = page.keys[-1], min(4 * limit, _PAGE * 256)
+
+    def _readable(self, period: Period, page: ViewPage) -> Flags:
+        """Return which bars have ticks, hold all that is needed to go on with them, and are of this version.
+
+        A topic may have got columns later; bars from before lack them.
+
+        Raises:
+            LogError: The topic has lost a column: a newer version is about to take over.
+        """
+        for name in set(self._core.plan.shown()).difference(page.data.schema.names):
+            raise LogError(
+                f"{self._topic(period)} has no column {name!r} any more",
+                hint="the version that wants it no more goes on; if there is none, run rc infra apply",
+                topic=self._topic(period), column=name,
+            )  # fmt: skip
+        good: Flags = ~page.data.column("synthetic").to_numpy(zero_copy_only=False)
+        for name in self._core.plan.shown():
+            column = page.data.column(name)
+            if column.null_count:
+                good &= column.is_valid().to_numpy(zero_copy_only=False)
+        return good if self.rebuild is None else good & ~is_old(page, self.rebuild.floor(period))
 
     def _closed(self, bar: pa.RecordBatch) -> bool:
         """Return whether older bars can stay in the log: they are final, also if the clock was set back, or sparse."""

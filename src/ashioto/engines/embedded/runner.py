@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
 from ashioto.control.schedules import LogSchedules
 from ashioto.engines.embedded.plan import compile_query
+from ashioto.engines.embedded.progress import progress_batch
+from ashioto.engines.embedded.reschedule import changes_since
 from ashioto.engines.embedded.sessions import SessionBook
 from ashioto.engines.embedded.stream import PartitionRunner
-from ashioto.errors import UnsupportedError
+from ashioto.errors import ScheduleError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ashioto.clock import Clock
-    from ashioto.engines.embedded.stream import Progress
-    from ashioto.log.base import Log
+    from ashioto.engines.embedded.progress import Progress, Start
+    from ashioto.log.base import Fence, Log
     from ashioto.logical.nodes import Query
 
+LOGGER: Final = logging.getLogger("ashioto.engine")
 EMIT_INTERVAL: Final = 1.0
 """Seconds that live bars are coalesced for; final bars are written at once."""
 
@@ -32,6 +36,14 @@ class QueryRunner:
         clock: Tells the time.
         env: Environment and cluster, as in every control key.
         emit_interval: Seconds that live bars are coalesced for.
+        identity: Name of the version inside its context, under which its progress is kept; None is the query's name.
+        start: Where it begins if it has no progress yet.
+        fence: What its appends carry.
+
+    Raises:
+        UnknownTopicError: A topic it reads or writes was never created.
+        UnsupportedError: Its ticks are spread over partitions by other columns than it groups by.
+        ScheduleError: The sessions of its schedule do not hold together.
     """
 
     def __init__(
@@ -42,15 +54,24 @@ class QueryRunner:
         clock: Clock,
         env: tuple[str, ...] = ("dev", "local"),
         emit_interval: float = EMIT_INTERVAL,
+        identity: str | None = None,
+        start: Start | None = None,
+        fence: Fence | None = None,
     ) -> None:
         self.query = query
-        self._clock, self._emit_interval = clock, emit_interval
+        self._log, self._clock, self._emit_interval, self._fence = log, clock, emit_interval, fence
         self._schedules = LogSchedules(log, query)
         plan = compile_query(query)
         partitions = log.describe(naming.topic(query.context, query.entity.name)).spec.partitions
         check_grouping(query, partitions)
         self._books = [SessionBook(query, self._schedules) for _ in range(partitions)]
-        self._parts = [PartitionRunner(log, plan, book, number, env=env) for number, book in enumerate(self._books)]
+        self._parts = [
+            PartitionRunner(log, plan, book, number, env=env, identity=identity, start=start, fence=fence)
+            for number, book in enumerate(self._books)
+        ]
+        self._catch_up_with_schedule()
+        for part in self._parts:
+            part.before_ticks = self._follow_schedule
         self._flushed_at = clock.monotonic()
         self.written = 0
 
@@ -64,20 +85,27 @@ class QueryRunner:
         """Every key that has been met."""
         return {name for book in self._books for name in book.names}
 
+    def begin(self) -> None:
+        """Record where every partition begins, at once and in one append; a version that has begun is left alone."""
+        records = [record for part in self._parts if (record := part.opening()) is not None]
+        if records:
+            self._log.append([progress_batch(records, self._clock.now_ms())], fence=self._fence)
+
     def poll(self) -> bool:
         """Read and write what there is.
 
         Returns:
             Whether there was anything to read.
         """
-        if self._schedules.refresh():
-            for book in self._books:
-                book.reload(self._schedules)
+        self._follow_schedule()
         busy = False
         for part in self._parts:
             busy = part.poll() or busy
             if part.urgent:
                 self.written += part.flush(self._clock.now_ms())
+            if part.rebuilt:
+                part.sweep(self._clock.now_ms())
+                busy = True
         if self._clock.monotonic() - self._flushed_at >= self._emit_interval:
             self.flush()
         return busy
@@ -94,6 +122,24 @@ class QueryRunner:
         while self.poll():
             pass
         return self.flush()
+
+    def _follow_schedule(self) -> None:
+        """Take changed schedules over; while they do not hold together, those read before stay in use."""
+        try:
+            changed = self._schedules.refresh()
+        except ScheduleError as error:
+            LOGGER.warning("%s.%s keeps the sessions it has: %s", self.query.context, self.query.name, error.message)
+            return
+        for part, book in zip(self._parts, self._books, strict=True) if changed else ():
+            part.reschedule(book.reload(self._schedules), self._schedules.offset)
+
+    def _catch_up_with_schedule(self) -> None:
+        """Take over what was changed in the schedule while nothing ran."""
+        for part, book in zip(self._parts, self._books, strict=True):
+            seen, offset = part.progress.schedule_offset, self._schedules.offset
+            if seen not in {-1, offset}:
+                part.reschedule(changes_since(self._log, self.query, book, self._schedules, seen), offset)
+            part.progress.schedule_offset = offset
 
 
 def check_grouping(query: Query, partitions: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ashioto.engines.embedded.reschedule import NO_SESSIONS, Change
 from ashioto.schedule.buckets import bucket_start
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SessionBook:
         self._query, self._source = query, source
         self._codes: dict[Key, int] = {}
         self.names: list[Key] = []
+        self._columns: list[pa.Array] = []
         self.groups: Ints = np.full(16, -1, dtype=np.int64)
         self._forget_sessions()
 
@@ -56,6 +58,13 @@ class SessionBook:
     def group_sessions(self) -> list[Sessions]:
         """Return the different schedules, by group number."""
         return list(self._schedules)
+
+    def columns(self) -> list[pa.Array]:
+        """Return the grouping columns of all keys, in the order of their numbers."""
+        if not self._columns or len(self._columns[0]) != len(self.names):
+            parts = zip(*self.names, strict=True) if self.names else [()] * len(self._query.group_by)
+            self._columns = [pa.array(part, pa.string()) for part in parts]
+        return self._columns
 
     def code(self, key: Key) -> int:
         """Return the number of a key, giving it one if it is new."""
@@ -82,11 +91,21 @@ class SessionBook:
                 combined = combined * len(texts[-1]) + column.indices.to_numpy(zero_copy_only=False)
         return self._number(combined, texts)
 
-    def reload(self, source: SessionSource) -> None:
-        """Take new schedules for every key that is known."""
+    def reload(self, source: SessionSource) -> list[Change]:
+        """Take new schedules for every key that is known; returns whose sessions changed, and how."""
+        before, old = self.group_sessions(), self.groups[: self.keys].copy()
         self._source = source
         self._forget_sessions()
         self.groups[: self.keys] = [self._group_of(key) for key in self.names]
+        after, new = self.group_sessions(), self.groups[: self.keys]
+        pairs, whose = np.unique(np.stack([old, new]), axis=1, return_inverse=True)
+        found = []
+        for number, (was, now) in enumerate(pairs.T.tolist()):
+            sessions = before[was] if was >= 0 else NO_SESSIONS
+            if now >= 0 and sessions != after[now]:
+                codes = np.flatnonzero(whose.ravel() == number)
+                found.append(Change(codes=codes, before=sessions, after=after[now]))
+        return found
 
     def _number(self, combined: Ints, texts: list[list[str]]) -> npt.NDArray[np.int32]:
         space = int(np.prod([len(t) for t in texts], dtype=np.int64))

@@ -6,82 +6,44 @@ where the last append ended, and bars that say (by `source_cut`) that they inclu
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
-from ashioto import keys, naming
+from ashioto import naming
 from ashioto.engines.embedded.batch import overflow_error
+from ashioto.engines.embedded.beats import Beats
 from ashioto.engines.embedded.core import BEGINNING, BarCore, Overflow
 from ashioto.engines.embedded.fold import FoldCounts, SumOverflow
+from ashioto.engines.embedded.outbox import Outbox
+from ashioto.engines.embedded.progress import Progress, Start, progress_batch, progress_key, read_progress
+from ashioto.engines.embedded.rebuild import Rebuild, begin_rebuild, old_bars
 from ashioto.engines.embedded.residency import Residency
 from ashioto.engines.embedded.ticks import prepare
-from ashioto.engines.embedded.topics import (
-    DEAD_LETTERS,
-    DEAD_SCHEMA,
-    OFFSETS,
-    OFFSETS_SCHEMA,
-    bars_batch,
-    late_schema,
-    record_bytes,
-)
-from ashioto.log.base import Batch
-from ashioto.schema.arrow import int64_view, key_column
+from ashioto.engines.embedded.topics import bars_batch
+from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from ashioto.bars.algebra import Ints
+    from ashioto.engines.embedded.beats import Beat
     from ashioto.engines.embedded.plan import CompiledQuery
+    from ashioto.engines.embedded.reschedule import Change
     from ashioto.engines.embedded.sessions import SessionBook
-    from ashioto.log.base import Log, Slice
+    from ashioto.log.base import Batch, Fence, Log, Slice
+    from ashioto.logical.nodes import Query
     from ashioto.period import Period
 
 MAX_ROWS: Final = 1 << 18
-
-
-@dataclass(slots=True)
-class Progress:
-    """Counts how far a partition has been read and what became of its ticks; written beside the bars."""
-
-    source_offset: int = 0
-    hb_offset: int = 0
-    now_ms: int = BEGINNING
-    epoch: int = 0
-    ticks: int = 0
-    out_of_session: int = 0
-    unknown_key: int = 0
-    late: int = 0
-    rejected: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """Holds what the engine needs of a heartbeat: up to where the source must be read, and what time it says.
-
-    Args:
-        cut: Source offset that must have been read.
-        due: What time it says it is, ms.
-        epoch: Who sent it.
-        end: Offset of the heartbeat after it.
-    """
-
-    cut: int
-    due: int
-    epoch: int
-    end: int
+MAX_BARS: Final = 200_000
+"""About how many bars one flush lays out at most, so that a long catch-up needs no more memory than a short one."""
 
 
 class BarsReadBack(Exception):  # noqa: N818  # control flow inside the engine, never shown
     """Says that a bar that was read back ends inside the piece that is folded, so that it must be cut there."""
-
-
-@dataclass(slots=True)
-class Outbox:
-    """Collects the records of the next append; what the log has refused is in the one after it."""
-
-    batches: list[Batch] = field(default_factory=list)
 
 
 class PartitionRunner:
@@ -93,6 +55,9 @@ class PartitionRunner:
         book: Its keys and their schedules.
         partition: Number of the partition.
         env: Prefix parts of the offsets key.
+        identity: Name of the version inside its context, under which its progress is kept; None is the query's name.
+        start: Where it begins if it has no progress yet.
+        fence: What its appends carry.
     """
 
     def __init__(
@@ -103,23 +68,32 @@ class PartitionRunner:
         partition: int,
         *,
         env: tuple[str, ...] = ("dev", "local"),
+        identity: str | None = None,
+        start: Start | None = None,
+        fence: Fence | None = None,
     ) -> None:
         query = plan.query
-        self._log, self._plan, self._book, self._partition = log, plan, book, partition
+        self._log, self._plan, self._book, self._partition, self._fence = log, plan, book, partition, fence
         self._source = naming.topic(query.context, query.entity.name)
-        self._beats_topic = naming.heartbeat_topic(query.context, query.entity.name)
-        self._key = keys.encode([*env, query.context, query.name, partition])
-        self.progress = self._restored()
+        self.progress = self._restored([*env, identity or query.name], Start() if start is None else start)
         self._core = BarCore(plan, book)
         self._core.now = self.progress.now_ms
-        self._residency = Residency(log, self._core, partition=partition)
+        self._rebuild = None if self.progress.rebuild is None else Rebuild.parse(self.progress.rebuild)
+        self._sweep: Iterator[Batch] | None = None
+        self._residency = Residency(log, self._core, partition=partition, rebuild=self._rebuild)
         self._residency.restore()
+        self.before_ticks: Callable[[], None] = _do_nothing
+        """Called with ticks at hand, before they are folded: what was known of schedules before may be older."""
         self._core.before_touch = self._require
+        self._core.before_change = self._residency.recall
         self._piece = 0, -1
-        self._beats: deque[Beat] = deque()
-        self._read_beats = self.progress.hb_offset
-        self._outbox = Outbox()
-        self._dirty = False
+        self._beats = Beats(log, query, partition, self.progress.hb_offset)
+        self._outbox = Outbox(query, partition)
+        self._dirty = self._urgent = self._behind = False
+
+    def opening(self) -> tuple[bytes, Progress] | None:
+        """Return key and progress to record before the first poll, or None where the log says it all already."""
+        return None if self._recorded else (self._key, self.progress)
 
     def poll(self) -> bool:
         """Read what is new, once.
@@ -127,16 +101,16 @@ class PartitionRunner:
         Returns:
             Whether anything was read.
         """
-        beats = self._take_beats()
+        if self._behind:
+            return self._apply_beats()
+        beats = self._beats.read()
         ticks = self._take_ticks()
         return self._apply_beats() or beats or ticks
 
     @property
     def urgent(self) -> bool:
-        """Whether the next flush holds final bars, which are not kept waiting."""
-        return self._urgent
-
-    _urgent = False
+        """Whether the next flush holds final bars, which are not kept waiting, or very many."""
+        return self._urgent or self._core.touched > MAX_BARS
 
     def flush(self, now_ms: int) -> int:
         """Append every changed bar and how far has been read.
@@ -156,76 +130,113 @@ class PartitionRunner:
                 bars = bars_batch(self._plan, period, self._partition, table)
                 self._outbox.batches.append(bars)
                 written += table.num_rows
-                self._reject_bars(bars, [o for o in overflows if o.period == period])
-        self._log.append([*self._outbox.batches, self._progress_batch(now_ms)])
+                self._outbox.reject_bars(bars, [o for o in overflows if o.period == period])
+        self._append([*self._outbox.batches, progress_batch([(self._key, self.progress)], now_ms)])
         self._outbox.batches.clear()
         self._dirty = self._urgent = False
         self._residency.evict()
         return written
 
-    def _restored(self) -> Progress:
-        page = self._log.view(OFFSETS, start=self._key, stop=self._key + b"\x00")
-        rows = page.data.to_pylist()
-        return Progress(**rows[0]) if rows else Progress()
+    def reschedule(self, changes: Iterable[Change], offset: int) -> None:
+        """Follow changed schedules, also where they change what has been.
 
-    def _progress_batch(self, now_ms: int) -> Batch:
-        row = {name: getattr(self.progress, name) for name in OFFSETS_SCHEMA.names}
-        return Batch(
-            topic=OFFSETS,
-            partition=0,
-            keys=pa.array([self._key], pa.binary()),
-            timestamps=np.array([now_ms], dtype=np.int64),
-            data=pa.RecordBatch.from_pylist([row], schema=OFFSETS_SCHEMA),
+        Args:
+            changes: What changed, and for which keys.
+            offset: Up to which record the schedule has been read.
+        """
+        moved = [self._core.reschedule(change) for change in changes]
+        self.progress.schedule_offset = offset
+        self._dirty = True
+        self._urgent = self._urgent or any(moved)
+
+    @property
+    def rebuilt(self) -> bool:
+        """Whether all that was there when a rebuild began has been read, so that what is left of older bars can go."""
+        return (
+            self._rebuild is not None
+            and not self._behind
+            and self.progress.source_offset >= self._rebuild.target
+            and self._beats.done >= self._rebuild.beats
         )
 
-    def _take_beats(self) -> bool:
-        if not self._plan.query.continuous:
-            return False
-        found = self._log.read(self._beats_topic, self._partition, self._read_beats, max_rows=MAX_ROWS)
-        if found is None or found.data is None or not found.data.num_rows:
-            return False
-        mine = np.flatnonzero(np.array(found.data.column("base").to_pylist()) == self._plan.query.base.kind)
-        due = int64_view(found.data.column("due"))[mine]
-        cuts = found.data.column("source_cut").to_numpy()[mine]
-        epochs = found.data.column("epoch").to_numpy()[mine]
-        self._read_beats = found.base_offset + found.data.num_rows
-        for i in np.flatnonzero(np.diff(due, append=np.iinfo(np.int64).min)).tolist():
-            end = found.base_offset + int(mine[i]) + 1
-            self._beats.append(Beat(cut=int(cuts[i]), due=int(due[i]), epoch=int(epochs[i]), end=end))
-        return True
+    def sweep(self, now_ms: int) -> None:
+        """Delete some thousands of the bars of older versions that nothing took the place of.
+
+        Args:
+            now_ms: The time, for the record of the progress.
+        """
+        if self._rebuild is None:
+            return
+        self.flush(now_ms)
+        if self._sweep is None:
+            self._sweep = old_bars(self._log, self._plan.query, self._partition, self._rebuild)
+        if (batch := next(self._sweep, None)) is not None:
+            self._append([batch])
+            return
+        self._append([progress_batch([(self._key, replace(self.progress, rebuild=None))], now_ms)])
+        self.progress.rebuild = self._rebuild = self._sweep = self._residency.rebuild = None
+
+    def _append(self, batches: list[Batch]) -> None:
+        self._log.append(batches, fence=self._fence)
+
+    def _restored(self, names: list[str], start: Start) -> Progress:
+        """Return the progress to go on from, and note whether it stands in the log as it is."""
+        *env, identity = names
+        context = self._plan.query.context
+        self._key = progress_key(tuple(env), context, identity, self._partition)
+        known = read_progress(self._log, self._key)
+        self._recorded = known is not None and known.problem is None
+        if known is None and start.begins == "previous":
+            known = self._taken_over(tuple(env), start)
+        if known is not None:
+            return replace(known, problem=None)
+        return first_progress(self._log, self._plan.query, self._partition) if start.begins == "start" else Progress()
+
+    def _taken_over(self, env: tuple[str, ...], start: Start) -> Progress | None:
+        """Return the progress of the newest older version that has any; bars that are final sooner are yet to be so."""
+        query = self._plan.query
+        for identity, grace in zip(start.older, start.graces, strict=True):
+            known = read_progress(self._log, progress_key(env, query.context, identity, self._partition))
+            if known is not None:
+                sooner = max(grace - query.grace_ms, 0) if known.now_ms > BEGINNING else 0
+                return replace(known, now_ms=known.now_ms - sooner)
+        return None
 
     def _apply_beats(self) -> bool:
-        """Apply the heartbeats whose cut has been read; the others wait."""
-        applied, due = False, BEGINNING
-        while self._beats and self._beats[0].cut <= self.progress.source_offset:
-            beat = self._beats.popleft()
-            self.progress.hb_offset = beat.end
+        """Apply the heartbeats whose cut has been read, as far as one flush can hold; the others wait."""
+        applied = self._behind = False
+        while not self._behind and (run := self._beats.ready(self.progress.source_offset)):
             applied = True
-            if beat.epoch < self.progress.epoch:
-                continue  # its sender has been replaced, perhaps by one whose clock is behind
-            if beat.epoch > self.progress.epoch:
-                self._core.advance(due)
-                self._new_epoch(beat)
-                due = beat.due
-            due = max(due, beat.due)
+            self._advance(run)
+            if not self._behind:
+                self.progress.hb_offset = self._beats.drop(len(run))
         if applied:
-            self._core.advance(due)
             self.progress.now_ms = self._core.now
             self._dirty = self._urgent = True
-            if not self._beats:
-                self.progress.hb_offset = self._read_beats
         return applied
 
+    def _advance(self, run: list[Beat]) -> None:
+        """Follow heartbeats of one sender; one that has been replaced does not count, its clock may be behind."""
+        if run[0].epoch < self.progress.epoch:
+            return
+        if run[0].epoch > self.progress.epoch:
+            self._new_epoch(run[0])
+        due = max(beat.due for beat in run)
+        reached = self._core.reachable(due, MAX_BARS)
+        self._core.advance(reached)
+        self._behind = reached < due
+
     def _new_epoch(self, beat: Beat) -> None:
-        """Follow a new sender of heartbeats; it may have set the clock back, as a replay does."""
+        """Follow a new sender of heartbeats; what it sends again sets no clock back, only one that says so does."""
         self.progress.epoch = beat.epoch
-        if beat.due < self._core.now:
+        if beat.sets and beat.due < self._core.now:
             self._core.now = beat.due - 1
 
     def _take_ticks(self) -> bool:
         found = self._log.read(self._source, self._partition, self.progress.source_offset, max_rows=MAX_ROWS)
         if found is None:
             return False
+        self.before_ticks()
         stop = found.base_offset + len(found.keys)
         self._reading = found
         self._fold(*self._divert_late(*self._without_deletions(found)), stop - 1)
@@ -298,75 +309,41 @@ class PartitionRunner:
         horizon = self._core.now - query.retention_ms - query.grace_ms
         if not query.continuous or self._core.now == BEGINNING:
             return batch, offsets
-        at = int64_view(batch.column(query.entity.timestamp or ""))
-        late = at < horizon
+        late = int64_view(batch.column(query.entity.timestamp or "")) < horizon
         for column in batch.columns if late.any() else ():
             if column.null_count:  # a bad record, however late
                 late &= column.is_valid().to_numpy(zero_copy_only=False)
         if not late.any():
             return batch, offsets
         rows = batch.take(pa.array(np.flatnonzero(late)))
-        reason = pa.array([f"older than the retention of {query.retention_ms // 1000} s"] * rows.num_rows, pa.string())
-        data = pa.RecordBatch.from_arrays([*rows.columns, reason], schema=late_schema(query))
-        self._outbox.batches.append(
-            Batch(
-                topic=naming.late_topic(query.context, query.entity.name),
-                partition=self._partition,
-                keys=key_column(query.entity.keys, rows),
-                timestamps=np.ascontiguousarray(at[late]),
-                data=data,
-            )
-        )
+        self._outbox.late(rows)
         self.progress.late += rows.num_rows
         kept = np.flatnonzero(~late)
         return batch.take(pa.array(kept)), offsets[kept]
 
     def _reject(self, batch: pa.RecordBatch, offsets: Ints, rows: list[int], reasons: list[str]) -> None:
-        """Send bad records to the dead letters with the reason, the original and where it came from."""
-        self._bury(
-            [
-                {
-                    "source_topic": self._source,
-                    "source_partition": self._partition,
-                    "source_offset": int(offsets[row]),
-                    "reason": reason,
-                    "record_key": self._reading.keys[int(offsets[row]) - self._reading.base_offset].as_py(),
-                    "value": record_bytes(batch.slice(row, 1)),
-                }
-                for row, reason in zip(rows, reasons, strict=True)
-            ]
-        )
+        self._outbox.reject(self._reading, batch, offsets, rows, reasons)
         self.progress.rejected += len(rows)
 
-    def _reject_bars(self, bars: Batch, overflows: list[Overflow]) -> None:
-        """Send finished bars to the dead letters in which a selected column is null since it leaves 64 bits."""
-        finished = np.asarray(bars.data.column("final")) if self._plan.query.continuous else np.True_
-        for overflow in overflows:
-            self._bury(
-                [
-                    {
-                        "source_topic": bars.topic,
-                        "source_partition": bars.partition,
-                        "source_offset": None,
-                        "reason": f"column {overflow.column!r} leaves 64 bits",
-                        "record_key": bars.keys[row].as_py(),
-                        "value": record_bytes(bars.data.slice(row, 1)),
-                    }
-                    for row in np.flatnonzero(overflow.rows & finished).tolist()
-                ]
-            )
 
-    def _bury(self, data: list[dict[str, Any]]) -> None:
-        if not data:
-            return
-        origins = [(r["source_topic"], r["source_partition"], r["source_offset"]) for r in data]
-        record_keys = [keys.encode([t, p, -1 if offset is None else offset]) for t, p, offset in origins]
-        self._outbox.batches.append(
-            Batch(
-                topic=DEAD_LETTERS,
-                partition=0,
-                keys=pa.array(record_keys, pa.binary()),
-                timestamps=np.zeros(len(data), dtype=np.int64),
-                data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
-            )
-        )
+def _do_nothing() -> None:
+    """Do nothing: schedules never change."""
+
+
+def first_progress(log: Log, query: Query, partition: int) -> Progress:
+    """Return the progress of a version that makes every bar anew, from the first tick there is.
+
+    Args:
+        log: Where source and bars are.
+        query: What is built.
+        partition: Number of the partition.
+    """
+    rebuild = begin_rebuild(log, query, partition)
+    if rebuild is None:
+        return Progress()
+    beats = naming.heartbeat_topic(query.context, query.entity.name)
+    return Progress(
+        source_offset=log.describe(naming.topic(query.context, query.entity.name)).start_offsets[partition],
+        hb_offset=log.describe(beats).start_offsets[partition] if query.continuous else 0,
+        rebuild=rebuild.text(),
+    )

@@ -37,6 +37,9 @@ OFFSETS_SCHEMA: Final = pa.schema(
         ("unknown_key", pa.int64()),
         ("late", pa.int64()),
         ("rejected", pa.int64()),
+        ("problem", pa.string()),
+        ("rebuild", pa.string()),
+        ("schedule_offset", pa.int64()),
     ]
 )
 DEAD_SCHEMA: Final = pa.schema(

@@ -1,0 +1,108 @@
+"""Records that leave the engine beside bars: dead letters, and ticks that came too late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ashioto import keys, naming
+from ashioto.engines.embedded.topics import DEAD_LETTERS, DEAD_SCHEMA, late_schema, record_bytes
+from ashioto.log.base import Batch
+from ashioto.schema.arrow import int64_view, key_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.bars.algebra import Ints
+    from ashioto.engines.embedded.core import Overflow
+    from ashioto.log.base import Slice
+    from ashioto.logical.nodes import Query
+
+
+class Outbox:
+    """Collects the records of the next append; what the log has refused is in the one after it.
+
+    Args:
+        query: Whose ticks these are.
+        partition: Number of the partition.
+    """
+
+    def __init__(self, query: Query, partition: int) -> None:
+        self._query, self._partition = query, partition
+        self._source = naming.topic(query.context, query.entity.name)
+        self.batches: list[Batch] = []
+
+    def late(self, rows: pa.RecordBatch) -> None:
+        """Send ticks older than the retention to the late topic."""
+        query = self._query
+        reason = pa.array([f"older than the retention of {query.retention_ms // 1000} s"] * rows.num_rows, pa.string())
+        self.batches.append(
+            Batch(
+                topic=naming.late_topic(query.context, query.entity.name),
+                partition=self._partition,
+                keys=key_column(query.entity.keys, rows),
+                timestamps=np.ascontiguousarray(int64_view(rows.column(query.entity.timestamp or ""))),
+                data=pa.RecordBatch.from_arrays([*rows.columns, reason], schema=late_schema(query)),
+            )
+        )
+
+    def reject(
+        self, found: Slice, batch: pa.RecordBatch, offsets: Ints, rows: Sequence[int], reasons: Sequence[str]
+    ) -> None:
+        """Send bad records to the dead letters with the reason, the original and where it came from.
+
+        Args:
+            found: What was read of the source.
+            batch: Rows of it.
+            offsets: Offset of each row.
+            rows: Which are bad.
+            reasons: Why, one a bad row.
+        """
+        self._bury(
+            [
+                {
+                    "source_topic": self._source,
+                    "source_partition": self._partition,
+                    "source_offset": int(offsets[row]),
+                    "reason": reason,
+                    "record_key": found.keys[int(offsets[row]) - found.base_offset].as_py(),
+                    "value": record_bytes(batch.slice(row, 1)),
+                }
+                for row, reason in zip(rows, reasons, strict=True)
+            ]
+        )
+
+    def reject_bars(self, bars: Batch, overflows: Sequence[Overflow]) -> None:
+        """Send finished bars to the dead letters in which a selected column is null since it leaves 64 bits."""
+        finished = np.asarray(bars.data.column("final")) if self._query.continuous and overflows else np.True_
+        for overflow in overflows:
+            self._bury(
+                [
+                    {
+                        "source_topic": bars.topic,
+                        "source_partition": bars.partition,
+                        "source_offset": None,
+                        "reason": f"column {overflow.column!r} leaves 64 bits",
+                        "record_key": bars.keys[row].as_py(),
+                        "value": record_bytes(bars.data.slice(row, 1)),
+                    }
+                    for row in np.flatnonzero(overflow.rows & finished).tolist()
+                ]
+            )
+
+    def _bury(self, data: list[dict[str, Any]]) -> None:
+        if not data:
+            return
+        origins = [(r["source_topic"], r["source_partition"], r["source_offset"]) for r in data]
+        record_keys = [keys.encode([t, p, -1 if offset is None else offset]) for t, p, offset in origins]
+        self.batches.append(
+            Batch(
+                topic=DEAD_LETTERS,
+                partition=0,
+                keys=pa.array(record_keys, pa.binary()),
+                timestamps=np.zeros(len(data), dtype=np.int64),
+                data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
+            )
+        )
