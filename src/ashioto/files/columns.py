@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from ashioto.files.decimals import is_number, numbers_of, scaled
 from ashioto.files.parsed import Parsed, is_text, matching, nulls, parse, plain, reasons
 from ashioto.files.times import TimeReader, is_time
-from ashioto.schema.arrow import arrow_type, from_numpy
+from ashioto.schema.arrow import arrow_type
+from ashioto.schema.defaults import or_default
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,22 +53,6 @@ def constant(column: Column, text: str, times: TimeReader) -> Parsed:
     return READERS[column.type.name].read(pa.array([text], pa.string()), column.type, times)
 
 
-def default_of(column: Column) -> pa.Array:
-    """Return the default of a column, as a column of one row; null where there is none.
-
-    >>> from ashioto.logical.nodes import INT64, Column, Lit
-    >>> default_of(Column(name="size", type=INT64, default=Lit(type=INT64, value=0))).to_pylist()
-    [0]
-    """
-    kind = arrow_type(column.type)
-    value = None if column.default is None else column.default.value
-    if value is None or isinstance(value, str):
-        return pa.array([value], pa.string()).dictionary_encode().cast(kind) if is_text(kind) else pa.nulls(1, kind)
-    if column.type.name in {"decimal", "timestamp", "date"}:
-        return from_numpy(np.array([value], dtype=np.int64), kind)
-    return pa.array([value], kind)
-
-
 def repeated(value: pa.Array, rows: int) -> pa.Array:
     """Return a column of one value.
 
@@ -87,9 +72,7 @@ def instead_of_null(parsed: Parsed, default: pa.Array) -> Parsed:
     """Return a column with a default in the rows that have nothing."""
     if parsed.null is None:
         return parsed
-    rows = len(parsed.values)
-    both = pa.chunked_array([parsed.values, default]).unify_dictionaries()
-    values = both.take(pa.array(np.where(parsed.null, rows, np.arange(rows)))).combine_chunks()
+    values = or_default(parsed.values, parsed.null, default)
     return Parsed(values=values, bad=parsed.bad, rounded=parsed.rounded)
 
 

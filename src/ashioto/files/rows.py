@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto.errors import InputError, UsageError
-from ashioto.files.columns import READERS, constant, default_of, instead_of_null, repeated
+from ashioto.files.columns import READERS, constant, instead_of_null, repeated
 from ashioto.files.parsed import Parsed
 from ashioto.files.rejected import Rejected
 from ashioto.files.times import TimeReader
 from ashioto.schema.arrow import storage_schema
+from ashioto.schema.defaults import default_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -67,6 +67,15 @@ def encode_query(query: Query) -> str:
     return json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+def encode_expr(expr: Expr) -> str:
+    """Return the canonical JSON of one expression.
+
+    >>> encode_expr(Col(name="price"))
+    '{"col":"price"}'
+    """
+    return json.dumps(_expr(expr), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
 def decode_query(text: str) -> Query:
     """Return the plan of a JSON text, however it is formatted.
 

@@ -12,6 +12,7 @@ from ashioto.dsl.entity import Record
 from ashioto.dsl.values import to_stored
 from ashioto.errors import InputError
 from ashioto.schema.arrow import arrow_type, from_numpy, storage_schema
+from ashioto.schema.defaults import default_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ def batch_of_arrow(entity: Entity, data: object) -> pa.RecordBatch:
 
 def _column(entity: Entity, column: Column, table: pa.Table) -> pa.Array:
     where = f"{entity.name}.{column.name}"
-    default = None if column.default is None else _stored_default(column)
+    default = None if column.default is None else _plain(default_of(column))[0]
     if column.name not in table.column_names:
         if default is None:
             raise InputError(f"{where} was not given", hint=f"add a column {column.name}", column=column.name)
@@ -156,15 +157,6 @@ def _refuse_first(where: str, bad: pa.Array | npt.NDArray[np.bool_], values: pa.
             column=where.rpartition(".")[2],
             row=row,
         )
-
-
-def _stored_default(column: Column) -> pa.Scalar:
-    assert column.default is not None  # noqa: S101  # asked before
-    value = column.default.value
-    kind = arrow_type(column.type)
-    if column.type.name in _WIDE:
-        return from_numpy(np.array([value], dtype=np.int64), kind)[0]
-    return pa.scalar(value, pa.string() if column.type.name == "text" else kind)
 
 
 def _dictionary_safe(values: Any, kind: DataType) -> pa.Array:

@@ -25,7 +25,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "null key": ({"symbol": None}, "column 'symbol' is null"),
     "null time": ({"at": None}, "column 'at' is null"),
     "null price": ({"price": None}, "column 'price' is null"),
-    "null of a column nobody selects": ({"lots": None}, "column 'lots' is null"),
     "NaN": ({"weight": math.nan}, "the input of column 'weight' is not finite"),
     "infinity": ({"weight": -math.inf}, "the input of column 'weight' is not finite"),
     "overflow": ({"price": TOP, "size": Decimal(1)}, "the input of column 'notional' leaves 64 bits"),

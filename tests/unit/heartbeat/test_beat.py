@@ -17,7 +17,7 @@ from ashioto.clock import ManualClock
 from ashioto.control.topics import HB_STATE
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.topics import query_topics, system_topics
-from ashioto.heartbeat import beat as beat_module
+from ashioto.heartbeat import portions as portions_module
 from ashioto.heartbeat.planner import plan_markers
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.log.partition import partition_of
@@ -244,7 +244,7 @@ def test_keys_with_equal_schedules_are_planned_once(plan: Query, monkeypatch: py
         planned.append(args)
         return plan_markers(*args, **options)
 
-    monkeypatch.setattr(beat_module, "plan_markers", counted)
+    monkeypatch.setattr(portions_module, "plan_markers", counted)
     log = log_of(plan, {("FX", f"S{n:03d}"): TWO if n % 2 else ONE for n in range(100)})
     Beats(log, plan, start_ms=0).send(START + 2 * DAY)
     assert len({id(sessions) for _, sessions in planned}) == 2

@@ -10,7 +10,7 @@ from tests.support_heartbeat import Beats
 from tests.support_planning import START, START_DAY, query, sessions_of
 from tests.unit.heartbeat.test_beat import KEYS, ONE, TWO, log_of, schedule
 
-from ashioto.heartbeat import beat as beat_module
+from ashioto.heartbeat import portions as portions_module
 from ashioto.heartbeat.planner import plan_markers
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_until_then_nothing_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
         planned.append(options["until"])
         return plan_markers(*args, **options)
 
-    monkeypatch.setattr(beat_module, "plan_markers", counted)
+    monkeypatch.setattr(portions_module, "plan_markers", counted)
     beat = Beats(log_of(PLAN, {KEYS[0]: ONE}), PLAN, start_ms=START - DAY)
     for now in range(START - 10 * MINUTE, START + 3 * MINUTE, 500):
         beat.send(now)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ashioto.bars.algebra import FIXED, Slot
 from ashioto.errors import DefinitionError
-from ashioto.logical.nodes import Agg, DataType, Expr, Previous, Query, walk
+from ashioto.logical.codec import encode_expr
+from ashioto.logical.nodes import Agg, Col, DataType, Expr, Previous, Query, walk
 from ashioto.logical.types import type_of
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def compile_query(query: Query) -> CompiledQuery:
         for o in query.outputs
         if isinstance(o.expr, Agg) and o.expr.func not in {"avg", "count"}
     }
-    hidden = tuple((f"__{slots[n].func}_{n}", n) for n in range(len(slots)) if n not in shown)
+    hidden = tuple((hidden_name(unique[n]), n) for n in range(len(slots)) if n not in shown)
     if not any(isinstance(o.expr, Agg) and o.expr.func == "count" for o in query.outputs):
         hidden += (("__count", -1),)
     return CompiledQuery(
@@ -121,6 +123,20 @@ def compile_query(query: Query) -> CompiledQuery:
         output_types=output_types(query),
         hidden=hidden,
     )
+
+
+def hidden_name(agg: Agg) -> str:
+    """Return the column of a bar that keeps an aggregate that no selected column shows: named by what it holds.
+
+    So it keeps its name, and with it its type, when other columns are selected or left out.
+
+    >>> from ashioto.logical.nodes import Col
+    >>> hidden_name(Agg(func="sum", arg=Col(name="price")))
+    '__sum_price'
+    """
+    if isinstance(agg.arg, Col):
+        return f"__{agg.func}_{agg.arg.name}"
+    return f"__{agg.func}_{hashlib.sha256(encode_expr(agg).encode()).hexdigest()[:12]}"
 
 
 def output_types(query: Query) -> dict[str, DataType]:

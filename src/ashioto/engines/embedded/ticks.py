@@ -12,6 +12,7 @@ from ashioto.engines.embedded.evaluate import Mask, Value, either, evaluate
 from ashioto.engines.embedded.fold import TickColumns, no_floats, no_ints
 from ashioto.logical.nodes import BOOL, TEXT, Col, Expr, walk
 from ashioto.schema.arrow import int64_view
+from ashioto.schema.defaults import with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ def prepare(plan: CompiledQuery, book: SessionBook, batch: pa.RecordBatch, *, of
         batch: Rows in the storage schema of the query's entity.
         offsets: Source offset of the first row, if the rest follow one another; else that of every row.
     """
+    batch = with_defaults(plan.query.entity, batch)
     reasons = _bad_rows(batch)
     counted: Mask | None = None
     for condition in plan.query.where:
