@@ -98,7 +98,7 @@ def test_the_one_tick_a_sum_cannot_take_is_a_dead_letter(together: bool) -> None
     here = Market.of(bars("1m", "5m", "1d", select={"total": ao.sum(Trade.lots), "n": ao.count()}), hours=HOURS)
     most = 2**62
     rows = [trade("A", n, lots=lots) for n, lots in enumerate((most, 5, most - 6, 3, -7))]
-    rows += [trade("A", MINUTE, lots=3), trade("B", 1, lots=most), trade("A", 7, lots=None)]
+    rows += [trade("A", MINUTE, lots=3), trade("B", 1, lots=most), trade("A", 7, price=None)]
     for part in [rows] if together else [[row] for row in rows]:
         here.send(*part)
         here.run()
@@ -109,7 +109,7 @@ def test_the_one_tick_a_sum_cannot_take_is_a_dead_letter(together: bool) -> None
     ]
     assert sorted(columns(here.dead(), "source_offset", "reason")) == [
         (3, "the sum in column 'total' leaves 64 bits at the scale 0"),
-        (7, "column 'lots' is null"),
+        (7, "column 'price' is null"),
     ]
     assert columns(here.bars("1d"), "symbol", "total") == [("A", 2**63 - 5), ("B", most)]
 
