@@ -29,6 +29,7 @@ class HeartbeatState:
         epoch: Of the sender.
         updated_ms: When it was written, by the sender's clock, ms.
         schedule_offset: Up to which record of the schedule they follow it; -1 where there is no schedule topic.
+        grace_ms: Grace of the spec they were sent by, ms: it decides when final ones were due; 0 where unknown.
     """
 
     last_hb_ms: int
@@ -37,6 +38,7 @@ class HeartbeatState:
     epoch: int
     updated_ms: int
     schedule_offset: int = -1
+    grace_ms: int = 0
 
 
 def heartbeat_state(log: Log, key: bytes) -> HeartbeatState | None:
@@ -49,10 +51,11 @@ def heartbeat_state(log: Log, key: bytes) -> HeartbeatState | None:
     page = log.view(HB_STATE, start=key, stop=key + b"\x00")
     if not page.keys:
         return None
-    row: dict[str, Any] = page.data.select(["mode", "holder", "epoch", "schedule_offset"]).to_pylist()[0]
-    offset = row.pop("schedule_offset")
+    row: dict[str, Any] = page.data.select(["mode", "holder", "epoch", "schedule_offset", "grace"]).to_pylist()[0]
+    offset, grace = row.pop("schedule_offset"), row.pop("grace") or 0
     last, updated = (int(int64_view(page.data.column(n))[0]) for n in ("last_hb_at_utc", "updated_at_utc"))
-    return HeartbeatState(last_hb_ms=last, updated_ms=updated, schedule_offset=-1 if offset is None else offset, **row)
+    offset = -1 if offset is None else offset
+    return HeartbeatState(last_hb_ms=last, updated_ms=updated, schedule_offset=offset, grace_ms=grace, **row)
 
 
 def state_batch(key: bytes, state: HeartbeatState) -> Batch:
@@ -69,6 +72,7 @@ def state_batch(key: bytes, state: HeartbeatState) -> Batch:
         [state.epoch],
         [state.updated_ms],
         [state.schedule_offset],
+        [state.grace_ms],
     ]
     arrays = [pa.array(v, f.type) for v, f in zip(values, HB_STATE_SCHEMA, strict=True)]
     return Batch(

@@ -60,6 +60,7 @@ HB_STATE_SCHEMA: Final = pa.schema(
         ("epoch", pa.int64()),
         ("updated_at_utc", TIME),
         ("schedule_offset", pa.int64()),
+        ("grace", pa.int64()),
     ]
 )
 

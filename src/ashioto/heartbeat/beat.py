@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ashioto import naming
-from ashioto.control.known_keys import KeyFinder
-from ashioto.control.schedules import LogSchedules
 from ashioto.control.state import HeartbeatState, heartbeat_state, state_batch
-from ashioto.heartbeat.changes import Stretch, changed_since, stretches_between, stretches_since
-from ashioto.heartbeat.checks import check_spec, schedule_end
+from ashioto.heartbeat.checks import check_spec
 from ashioto.heartbeat.encoding import clock_batches, marker_batches
+from ashioto.heartbeat.followed import Followed
 from ashioto.heartbeat.hold import LOOK_S
-from ashioto.heartbeat.members import Layout
-from ashioto.heartbeat.planner import next_due, plan_markers
+from ashioto.heartbeat.portions import Portions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ashioto.control.specs import HeartbeatSpec
     from ashioto.control.state import Mode
+    from ashioto.heartbeat.changes import Stretch
     from ashioto.heartbeat.encoding import Due
     from ashioto.heartbeat.hold import Held, Hold
-    from ashioto.heartbeat.members import Key, Members
     from ashioto.heartbeat.options import HeartbeatOptions
     from ashioto.log.base import Fence, Log
-    from ashioto.schedule.sessions import Sessions
-
-_SEGMENTS: Final = 256
-"""How many segments ahead a first look plans; later ones as many as fill an append."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +54,23 @@ class Sent:
     first_due: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Portion:
+    """Holds what goes into the next append.
+
+    Args:
+        due: The markers.
+        cuts: Offset of each partition of the source up to which ticks belong before them.
+        last: The watermark after it, ms.
+        again: What is still to be sent again after it.
+    """
+
+    due: Sequence[Due]
+    cuts: Mapping[int, int]
+    last: int
+    again: list[Stretch]
+
+
 class SpecBeat:
     """Sends the markers of one specification.
 
@@ -83,38 +92,50 @@ class SpecBeat:
         check_spec(log, spec)
         self.spec, self.key = spec, spec.key(env)
         self._log, self._options, self._hold = log, options, hold
-        self._schedules = LogSchedules(log, spec)
-        self._layout = Layout(log.describe(spec.heartbeat_topic).spec.partitions)
-        self._finder = None
-        if {mine for mine, _ in spec.join} != set(spec.group_by):
-            self._finder = KeyFinder(log, naming.bars_topic(spec.context, spec.entity, spec.base))
-        self._followed: dict[Key, Sessions] = {}
-        self._groups: list[Members] = []
+        self.followed = Followed(log, spec)
+        """Whom it serves."""
+        self._portions = Portions(spec, options.max_rows)
         self._again: list[Stretch] = []
         self._held: Held | None = None
+        self._overran = False
         self._due: int | None = None
         self._known_due = False
-        self._span = _SEGMENTS * _segment_ms(spec)
         self._stated = 0
         self._state_offset = -1
+        self._state_grace = spec.grace_ms
         self._set = False
         self.sent = 0
-        self._regroup()
+        """The watermark: every marker due at or before this moment has been sent, ms."""
 
     @property
     def keys(self) -> int:
         """How many keys it serves."""
-        return len(self._followed)
+        return len(self.followed.sessions)
 
     @property
     def ends_ms(self) -> int | None:
         """When the first of its schedules runs out, ms; None when there is no session at all."""
-        return schedule_end(group.sessions for group in self._groups)
+        return self.followed.ends_ms
 
     @property
     def is_named(self) -> bool:
         """Whether the schedule names the keys, so that none means that it is missing."""
-        return self._finder is None
+        return self.followed.is_named
+
+    @property
+    def is_held(self) -> bool:
+        """Whether markers wait for the query to read up to their cut."""
+        return self._held is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether markers are still to be sent again."""
+        return bool(self._again)
+
+    @property
+    def overran(self) -> bool:
+        """Whether the markers that were sent last had waited up to the limit."""
+        return self._overran
 
     def promote(self, now: int, *, replaying: bool = False) -> None:
         """Read where the last sender stood, and go on from there.
@@ -123,23 +144,24 @@ class SpecBeat:
             now: The time, ms.
             replaying: Whether the clock is that of a replay, which may have set it back since.
         """
-        state = heartbeat_state(self._log, self.key)
-        if state is None:
-            self.sent, self._state_offset = min(self.spec.updated_ms, now) - 1, self._schedules.offset
-        else:
-            self.sent, self._state_offset = state.last_hb_ms, state.schedule_offset
+        state, offset = heartbeat_state(self._log, self.key), self.followed.offset
+        self._begin_after(min(self.spec.updated_ms, now) - 1 if state is None else state.last_hb_ms)
+        self._state_offset, self._state_grace = offset, self.spec.grace_ms
+        if state is not None:
             limit = self._options.catch_up_ms
             self.sent = self.sent if limit is None else max(self.sent, now - limit)
-            if 0 <= state.schedule_offset < self._schedules.offset:
-                self._again = self._changed_since(state.schedule_offset)
-        self._stated, self._held, self._known_due = 0, None, False
+            self._state_offset = state.schedule_offset
+            if 0 <= state.schedule_offset < offset:
+                self._again = self.followed.since(state.schedule_offset, self.sent)
+            self._state_grace = state.grace_ms
+            if (sooner := state.grace_ms - self.spec.grace_ms) > 0:
+                self._again += self.followed.all_after(self.sent - sooner, self.sent)
         if replaying and self.sent > now:
             self.rewind(now - 1)
 
     def rewind(self, at: int) -> None:
         """Go on from another moment, ms, as after the clock was set for a replay."""
-        self.sent, self._held, self._known_due, self._stated = at, None, False, 0
-        self._again.clear()
+        self._begin_after(at)
         self._set = True
 
     def refresh(self, *, find: bool = False) -> bool:
@@ -153,23 +175,20 @@ class SpecBeat:
 
         Raises:
             ScheduleError: The new sessions do not hold together; those before stay in use.
+            UnknownTopicError: A topic is gone.
         """
-        changed = self._schedules.refresh()
-        found = find and self._finder is not None and self._finder.poll()
-        if not changed and not found:
-            return False
-        before = self._followed
-        self._regroup()
-        if changed:
-            self._again += stretches_between(before, self._followed, self._layout, self.sent)
-        return True
+        again = self.followed.refresh(self.sent, self._again)
+        if again is not None:
+            self._again = again
+            self._held = None if self._held is None or self._held.is_again else self._held
+        found = find and self.followed.find()
+        self._known_due = self._known_due and again is None and not found
+        return found or again is not None
 
     def due_ms(self) -> int | None:
         """Return when the next marker is due, ms, or None when the schedule has run out."""
         if not self._known_due:
-            found = [next_due(self.spec, group.sessions, after=self.sent) for group in self._groups]
-            self._due = min((due for due in found if due is not None), default=None)
-            self._known_due = True
+            self._due, self._known_due = self._portions.first_due(self.followed.groups, self.sent), True
         return self._due
 
     def wake_ms(self, now: int) -> int:
@@ -178,11 +197,12 @@ class SpecBeat:
         Args:
             now: The time, ms.
         """
+        if self._held is not None:
+            return now + round(LOOK_S * 1000)
         if self._again:
-            return now
+            return max(now, self._again_ms(self._again[0]))
         due, stated = self.due_ms(), self._stated + self.spec.interval_ms
-        wake = stated if due is None else min(due, stated)
-        return max(wake, now + round(LOOK_S * 1000)) if self._held is not None else wake
+        return max(stated if due is None else min(due, stated), self.sent + 1)
 
     def send(self, now: int, sender: Sender) -> Sent:
         """Send what is due, at most one append of it; after a failure the same is due again.
@@ -195,143 +215,100 @@ class SpecBeat:
             LogError: The log refused; nothing was sent.
             ScheduleError: The schedule was changed into one that does not hold together.
         """
+        self._overran = False
         self.refresh()
-        if self._again:
-            return self._send_again(now, sender)
-        if now <= self.sent:
+        portion = self._next(now)
+        if portion is None:
             return Sent()
-        until, cuts = now, None
-        if self._held is not None:
-            if not self._is_released(self._held):
-                return Sent()
-            until, cuts = self._held.until, self._held.cuts
-        due, until = self._chunk(self._groups, self.sent, until)
-        if cuts is None and due:
-            cuts = self._log.end_offsets(self.spec.source_topic)
-            if self._hold is not None and any(m.kind == "final" for m, _ in due):
-                self._held = self._hold.begin(until, cuts)
-                if not self._is_released(self._held):
-                    return Sent()
-        if due or now >= self._stated + self.spec.interval_ms:
-            self._append(due, cuts or {}, sender, now, until)
-        self.sent, self._known_due, self._held = until, False, None
-        return _counted(due)
+        is_done = bool(self._again) and not portion.again  # recorded, or the next sender does it all over
+        if portion.due or is_done or now >= self._stated + self.spec.interval_ms:
+            self._append(portion, sender, now)
+        self.sent, self._again, self._held, self._known_due = portion.last, portion.again, None, False
+        return _counted(portion.due)
 
-    def state(self, sender: Sender, now: int, *, last: int | None = None, mode: Mode = "active") -> HeartbeatState:
+    def state(self, sender: Sender, now: int, *, mode: Mode = "active") -> HeartbeatState:
         """Return where it stands, as it is recorded.
 
         Args:
             sender: Who sends.
             now: The time, ms.
-            last: The watermark, ms; where it stands when not given.
             mode: Whether somebody goes on sending.
         """
         return HeartbeatState(
-            last_hb_ms=self.sent if last is None else last, mode=mode, holder=sender.holder,
+            last_hb_ms=self.sent, mode=mode, holder=sender.holder,
             epoch=sender.fence.epoch, updated_ms=now, schedule_offset=self._state_offset,
+            grace_ms=self._state_grace,
         )  # fmt: skip
 
-    @property
-    def is_held(self) -> bool:
-        """Whether markers wait for the query to read up to their cut."""
-        return self._held is not None
+    def _again_ms(self, stretch: Stretch) -> int:
+        """Return when the first marker to send again is due, ms: the clock of a sender before may have been ahead."""
+        first = self._portions.first_due([stretch.members], stretch.after)
+        return stretch.until if first is None else min(first, stretch.until)
 
-    @property
-    def overran(self) -> bool:
-        """Whether the markers that were released last had waited up to the limit."""
-        return self._overran
+    def _begin_after(self, moment: int) -> None:
+        self.sent, self._again, self._held = moment, [], None
+        self._known_due, self._stated = False, 0
 
-    _overran = False
+    def _next(self, now: int) -> _Portion | None:
+        """Return what to send now; None while the clock has gone back, or markers are held."""
+        held = self._held
+        if held is not None and not self._is_released(held):
+            return None
+        is_again = bool(self._again) if held is None else held.is_again
+        if is_again:
+            stretch, *rest = self._again
+            groups, after, until = [stretch.members], stretch.after, min(stretch.until, now)
+            first = self._portions.first_due(groups, after)
+        else:
+            groups, after, until, first = self.followed.groups, self.sent, now, self.due_ms()
+        until = until if held is None else held.until
+        if until <= after:
+            return None
+        due, reached = self._portions.next(groups, after, until, first=first)
+        cuts = self._cuts(due, reached, is_again=is_again) if held is None else held.cuts
+        if cuts is None:
+            return None
+        if not is_again:
+            return _Portion(due=due, cuts=cuts, last=reached, again=self._again)
+        left = [replace(stretch, after=reached)] if reached < stretch.until else []
+        return _Portion(due=due, cuts=cuts, last=self.sent, again=[*left, *rest])
 
-    def _send_again(self, now: int, sender: Sender) -> Sent:
-        stretch, *rest = self._again
-        due, reached = self._chunk([stretch.members], stretch.after, stretch.until)
-        if reached < stretch.until:
-            rest = [Stretch(members=stretch.members, after=reached, until=stretch.until), *rest]
-        if not rest:
-            self._state_offset = self._schedules.offset
-        self._append(due, self._log.end_offsets(self.spec.source_topic), sender, now, self.sent)
-        self._again, self._known_due = rest, False
-        return _counted(due)
+    def _cuts(self, due: Sequence[Due], until: int, *, is_again: bool) -> Mapping[int, int] | None:
+        """Return where the source ends now, after these markers' deadlines; None when they must wait until it is read.
 
-    def _append(self, due: Sequence[Due], cuts: Mapping[int, int], sender: Sender, now: int, until: int) -> None:
-        if not self._again:
-            self._state_offset = self._schedules.offset
-        batches = marker_batches(self.spec, due, cuts, sender.fence.epoch)
+        Args:
+            due: The markers.
+            until: They are all that are due at or before this moment, ms.
+            is_again: Whether they are sent again.
+        """
+        if not due:
+            return {}
+        cuts = self._log.end_offsets(self.spec.source_topic)
+        if self._hold is None or all(marker.kind == "live" for marker, _ in due):
+            return cuts
+        held = self._hold.begin(until, cuts, is_again=is_again)
+        if self._is_released(held):
+            return cuts
+        self._held = held
+        return None
+
+    def _append(self, portion: _Portion, sender: Sender, now: int) -> None:
+        batches = marker_batches(self.spec, portion.due, portion.cuts, sender.fence.epoch)
         if self._set:  # whatever is sent next follows it
             ends = self._log.end_offsets(self.spec.source_topic)
             batches = [*clock_batches(self.spec, self.sent, ends, sender.fence.epoch), *batches]
-        self._log.append([*batches, state_batch(self.key, self.state(sender, now, last=until))], fence=sender.fence)
-        self._stated, self._set = now, False
+        offset, grace = self.followed.offset, self.spec.grace_ms
+        if portion.again:
+            offset, grace = self._state_offset, self._state_grace
+        state = replace(self.state(sender, now), last_hb_ms=portion.last, schedule_offset=offset, grace_ms=grace)
+        self._log.append([*batches, state_batch(self.key, state)], fence=sender.fence)
+        self._stated, self._set, self._state_offset, self._state_grace = now, False, offset, grace
 
     def _is_released(self, held: Held) -> bool:
-        self._overran = False
         if self._hold is None or self._hold.is_read(self.spec, held):
             return True
         self._overran = self._hold.is_over(held)
         return self._overran
-
-    def _chunk(self, groups: Sequence[Members], after: int, until: int) -> tuple[list[Due], int]:
-        """Return markers of at most one append, in the order in which they are due, and up to when they are all."""
-        first = self._first_due(groups, after)
-        if first is None or first > until:
-            return [], until
-        horizon = min(until, first + self._span)
-        due = [
-            (marker, group)
-            for group in groups
-            for marker in plan_markers(self.spec, group.sessions, after=after, until=horizon)
-        ]
-        due.sort(key=lambda d: (d[0].due, d[0].kind == "live"))
-        kept, rows = 0, 0
-        while kept < len(due):
-            same = kept
-            while same < len(due) and due[same][0].due == due[kept][0].due:
-                rows += due[same][1].size
-                same += 1
-            if kept and rows > self._options.max_rows:
-                break
-            kept = same
-        self._span = max(_segment_ms(self.spec), self._span // 2 if kept < len(due) else min(2 * self._span, _YEAR_MS))
-        return due[:kept], horizon if kept == len(due) else due[kept][0].due - 1
-
-    def _first_due(self, groups: Sequence[Members], after: int) -> int | None:
-        if groups is self._groups and after == self.sent:
-            return self.due_ms()
-        found = [next_due(self.spec, group.sessions, after=after) for group in groups]
-        return min((due for due in found if due is not None), default=None)
-
-    def _changed_since(self, offset: int) -> list[Stretch]:
-        joined = changed_since(self._log, self.spec, offset)
-        places = [self.spec.group_by.index(mine) for mine, _ in self.spec.join]
-        since = {key: joined[owner] for key in self._followed if (owner := tuple(key[at] for at in places)) in joined}
-        return stretches_since(since, self._followed, self._layout, self.sent)
-
-    def _regroup(self) -> None:
-        followed: dict[Key, Sessions] = {}
-        split: dict[int, tuple[Sessions, list[Key]]] = {}
-        for key in self._all_keys():
-            sessions = self._schedules.sessions(key)
-            if sessions is not None and len(sessions):
-                followed[key] = sessions
-                split.setdefault(id(sessions), (sessions, []))[1].append(key)
-        self._followed, self._known_due = followed, False
-        self._groups = [self._layout.members(sessions, members) for sessions, members in split.values()]
-
-    def _all_keys(self) -> set[Key]:
-        """Return the keys that have bars, and those that the schedule names, perhaps in another order."""
-        if self._finder is not None:
-            return self._finder.keys
-        named = [mine for mine, _ in self.spec.join]
-        places = [named.index(name) for name in self.spec.group_by]
-        return {tuple(key[place] for place in places) for key in self._schedules.scheduled()}
-
-
-_YEAR_MS: Final = 366 * 86_400_000
-
-
-def _segment_ms(spec: HeartbeatSpec) -> int:
-    return spec.base.millis if spec.base.is_intraday else 86_400_000
 
 
 def _counted(due: Sequence[Due]) -> Sent:

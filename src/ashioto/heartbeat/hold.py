@@ -23,11 +23,13 @@ class Held:
         until: Markers due at or before this moment wait, ms.
         cuts: Offset of each partition of the source that the query must have read.
         since: When the waiting began, monotonic seconds.
+        is_again: Whether they are sent again, after a change of the schedule.
     """
 
     until: int
     cuts: Mapping[int, int]
     since: float
+    is_again: bool = False
 
 
 class Hold:
@@ -50,9 +52,9 @@ class Hold:
     ) -> None:
         self._progress, self._clock, self._limit_s = progress, clock, limit_s
 
-    def begin(self, until: int, cuts: Mapping[int, int]) -> Held:
+    def begin(self, until: int, cuts: Mapping[int, int], *, is_again: bool = False) -> Held:
         """Return what is held from now on."""
-        return Held(until=until, cuts=dict(cuts), since=self._clock.monotonic())
+        return Held(until=until, cuts=dict(cuts), since=self._clock.monotonic(), is_again=is_again)
 
     def is_over(self, held: Held) -> bool:
         """Return whether the limit has passed."""

@@ -11,7 +11,7 @@ from ashioto import keys
 from ashioto.log.partition import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ashioto.schedule.sessions import Sessions
 
@@ -37,13 +37,18 @@ class Members:
 
     Args:
         sessions: The schedule.
-        parts: The keys by partition.
-        size: How many keys there are.
+        keys: The keys, in order.
+        parts: The same by partition.
     """
 
     sessions: Sessions
+    keys: Sequence[Key]
     parts: Mapping[int, Part]
-    size: int
+
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+        return len(self.keys)
 
 
 class Layout:
@@ -56,7 +61,7 @@ class Layout:
     >>> from ashioto.schedule.sessions import Sessions
     >>> day = Sessions.build(np.array([0]), np.array([9]), np.array([0]))
     >>> Layout(1).members(day, [("FX", "EURUSD")]).parts[0].keys.to_pylist()
-    [b'1\\x1fFX\\x1fEURUSD']
+    [b'1\x1fFX\x1fEURUSD']
     """
 
     def __init__(self, partitions: int) -> None:
@@ -65,14 +70,15 @@ class Layout:
 
     def members(self, sessions: Sessions, found: Iterable[Key]) -> Members:
         """Return these keys, in order, as followers of a schedule."""
+        members = sorted(found)
         split: dict[int, list[tuple[bytes, Key]]] = {}
-        for key in sorted(found):
+        for key in members:
             record, partition = self._place(key)
             split.setdefault(partition, []).append((record, key))
         return Members(
             sessions=sessions,
+            keys=members,
             parts={partition: _part(rows) for partition, rows in sorted(split.items())},
-            size=sum(map(len, split.values())),
         )
 
     def _place(self, key: Key) -> tuple[bytes, int]:

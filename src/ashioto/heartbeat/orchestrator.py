@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -15,14 +14,14 @@ from ashioto.errors import (
     LogFullError,
     ScheduleError,
     SpecError,
-    StaleEpochError,
     UnknownTopicError,
 )
 from ashioto.heartbeat.beat import Sender, SpecBeat
+from ashioto.heartbeat.checks import ScheduleEnds
+from ashioto.heartbeat.deadlines import Deadlines
 from ashioto.heartbeat.options import HeartbeatOptions
 from ashioto.observe.logs import fields
 from ashioto.observe.metrics import HeartbeatMetrics
-from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from ashioto.log.base import Fence, Log
 
 LOG: Final = logging.getLogger("ashioto.heartbeat")
-_DAY_MS: Final = 86_400_000
 _CATCH_UP_MS: Final = 1_000
 
 
@@ -76,8 +74,8 @@ class Orchestrator:
         self._specs: dict[str, HeartbeatSpec] = {}
         self._offsets: dict[int, int] | None = None
         self._problems: dict[str, str] = {}
-        self._heap: list[tuple[int, str]] = []
-        self._waits: dict[str, int] = {}
+        self._deadlines = Deadlines()
+        self._ends = ScheduleEnds(self._options.warn_days, self._metrics)
         self._watch_at = 0.0
         self._retry_at = 0.0
 
@@ -103,8 +101,11 @@ class Orchestrator:
             except ScheduleError as error:
                 self._warn_schedule(name, error)
                 continue
+            except UnknownTopicError as error:
+                self._drop(name, error)
+                continue
+            self._ends.look(name, beat, self._clock.now_ms())
             if changed:
-                self._look_ahead(name, beat)
                 self._schedule(name, beat)
 
     def promote(self, fence: Fence, holder: str) -> None:
@@ -114,12 +115,11 @@ class Orchestrator:
             fence: Under which the log accepts it; taken before this is called.
             holder: Its name, for people.
         """
-        self._sender = Sender(fence=fence, holder=holder, since_ms=self._clock.now_ms())
         self._watch_at = 0.0
         self.watch()
-        for name, beat in self._beats.items():
-            beat.promote(self._clock.now_ms(), replaying=self._replaying())
-            self._schedule(name, beat)
+        self._sender = Sender(fence=fence, holder=holder, since_ms=self._clock.now_ms())
+        for name, beat in list(self._beats.items()):
+            self._promote(name, beat)
 
     def rewind(self, fence: Fence, at: int) -> None:
         """Go on from another moment under a new epoch, as after the clock was set for a replay.
@@ -146,20 +146,13 @@ class Orchestrator:
         self.watch()
         count = 0
         now = self._clock.now_ms()
-        ready = []
-        while self._heap and self._heap[0][0] <= now:
-            at, name = heapq.heappop(self._heap)
-            if self._waits.get(name) == at:
-                ready.append(name)
-        for name in ready:
+        for name in self._deadlines.take(now):
             count += self._turn(name, self._beats[name])
         return count
 
     def wake_ms(self) -> int | None:
         """Return when the next marker or watermark is due, ms; None when there is none."""
-        while self._heap and self._waits.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        return self._deadlines.first()
 
     def watch_s(self) -> float:
         """Return in how many seconds changes are looked for again."""
@@ -182,9 +175,6 @@ class Orchestrator:
         now = self._clock.now_ms()
         try:
             sent = beat.send(now, sender)
-        except StaleEpochError:
-            self._metrics.fenced(self.context)
-            raise
         except ScheduleError as error:
             self._warn_schedule(name, error)
             self._schedule(name, beat)
@@ -224,11 +214,7 @@ class Orchestrator:
         if self._sender is None:
             return
         wake = beat.wake_ms(self._clock.now_ms())
-        if not_before is not None:
-            wake = max(wake, not_before)
-        if self._waits.get(name) != wake or not any(entry == (wake, name) for entry in self._heap[:1]):
-            self._waits[name] = wake
-            heapq.heappush(self._heap, (wake, name))
+        self._deadlines.put(name, wake if not_before is None else max(wake, not_before))
 
     def _follow_specs(self) -> None:
         try:
@@ -256,15 +242,22 @@ class Orchestrator:
             LOG.info("%s: can be served now", name, extra=fields(spec=name))
         self._metrics.problem(name, present=False)
         self._beats[name] = beat
+        self._ends.look(name, beat, self._clock.now_ms())
         if self._sender is not None:
+            self._promote(name, beat)
+
+    def _promote(self, name: str, beat: SpecBeat) -> None:
+        try:
             beat.promote(self._clock.now_ms(), replaying=self._replaying())
-        self._look_ahead(name, beat)
-        self._schedule(name, beat)
+        except UnknownTopicError as error:
+            self._drop(name, error)
+        else:
+            self._schedule(name, beat)
 
     def _drop(self, name: str, error: AshiotoError) -> None:
         """Serve a specification no more until its problem is solved; the others go on."""
         self._beats.pop(name, None)
-        self._waits.pop(name, None)
+        self._deadlines.drop(name)
         self._retry_at = self._clock.monotonic() + self._options.retry_s
         self._metrics.problem(name, present=True)
         if self._problems.get(name) != error.message:
@@ -273,8 +266,9 @@ class Orchestrator:
 
     def _forget(self, name: str) -> None:
         self._beats.pop(name, None)
-        self._waits.pop(name, None)
+        self._deadlines.drop(name)
         self._problems.pop(name, None)
+        self._ends.forget(name)
         self._metrics.forget(name)
         LOG.info("%s: no heartbeats are wanted any more", name, extra=fields(spec=name))
 
@@ -283,20 +277,3 @@ class Orchestrator:
             "%s: the schedule was changed and does not hold together, the one before stays in use: %s", name,
             error.message, extra=fields(spec=name),
         )  # fmt: skip
-
-    def _look_ahead(self, name: str, beat: SpecBeat) -> None:
-        """Warn of a schedule that is missing or runs out."""
-        ends, now = beat.ends_ms, self._clock.now_ms()
-        self._metrics.schedule_ends(name, at_ms=ends)
-        if ends is None:
-            if beat.is_named:
-                LOG.warning(
-                    "%s: the schedule %s has no sessions, so no bar will end: rc schedule import", name,
-                    beat.spec.schedule_topic, extra=fields(spec=name),
-                )  # fmt: skip
-            return
-        if ends < now + self._options.warn_days * _DAY_MS:
-            LOG.warning(
-                "%s: the schedule of some keys ends at %s; import more sessions", name, time_text(ends),
-                extra=fields(spec=name),
-            )  # fmt: skip

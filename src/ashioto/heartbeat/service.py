@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Literal
 
-from ashioto.errors import LeaseLostError, LogBusyError, StaleEpochError
+from ashioto.errors import LeaseLostError, LogBusyError, LogError, StaleEpochError
 from ashioto.log.base import Fence
 from ashioto.observe.logs import fields
 
@@ -92,9 +92,13 @@ class ContextRole:
             now: The time that deadlines are measured by, ms.
             speed: How many seconds of that time pass in a real one.
         """
-        waits = [self._next - self._clock.monotonic(), self.orchestrator.watch_s()]
-        if self.mode == "active" and (wake := self.orchestrator.wake_ms()) is not None:
-            waits.append((wake - now) / 1000 / speed)
+        if self.mode == "stopped":
+            return _LONGEST_S
+        waits = [_LONGEST_S, self._next - self._clock.monotonic()]
+        if self.mode == "active":
+            waits.append(self.orchestrator.watch_s())
+            if (wake := self.orchestrator.wake_ms()) is not None:
+                waits.append((wake - now) / 1000 / speed)
         return max(min(waits), 0.0)
 
     def rewind(self, at: int) -> None:
@@ -111,6 +115,8 @@ class ContextRole:
                 self.election.resign()
             except (StaleEpochError, LeaseLostError):
                 LOG.warning("%s: somebody else had taken over already", self.context)
+            except LogError as error:
+                LOG.warning("%s: not handed over, others wait until the lease ends: %s", self.context, error.message)
         self._turn("stopped")
 
     def _stand_by(self) -> None:
