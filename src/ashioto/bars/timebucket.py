@@ -182,7 +182,7 @@ class BarTable:
         except UnknownTopicError as error:
             raise UnknownTopicError(
                 f"the topic {self.binding.topic} does not exist yet",
-                hint="topics are made once, before anything runs: start rc dev",
+                hint="topics are made once, before anything runs: rc infra apply, or rc dev",
                 topic=self.binding.topic,
             ) from error
         return self.as_read(page.data)

@@ -103,7 +103,9 @@ def _topics(project: Project) -> Iterator[Finding]:
         if found.spec.schema != spec.schema:
             yield Finding(state="error", check=spec.name, detail="the log holds other columns than are declared")
     if missing:
-        yield Finding(state="warning", check="topics", detail=f"not made yet: {', '.join(missing)} (start rc dev)")
+        yield Finding(
+            state="warning", check="topics", detail=f"not made yet: {', '.join(missing)} (rc infra apply, or rc dev)"
+        )
     where = project.config.log.path
     yield Finding(state="ok", check="log", detail=f"{where}: {records:,} records were written")
 

@@ -40,7 +40,11 @@ def import_(
     found = read_source(source, names, pairs(key or [], option="--key"), *day_range(start, end))
     ensure_topics(project.log, [owner])
     target = owner.set(owner.entities[frame.schedule.name], log=project.log)
-    target.add_range(schedule_table(frame, found))
+    rows = schedule_table(frame, found)
+    new = without(rows, target.read())
+    target.add_range(new)
+    if new.num_rows < rows.num_rows:
+        typer.echo(f"{rows.num_rows - new.num_rows:,} of {rows.num_rows:,} sessions were there already", err=True)
     print_rows([summary(names, one, sessions) for one, sessions in found.items()], title=target.topic, as_json=as_json)
 
 
@@ -62,6 +66,25 @@ def schedule_table(frame: TimeFrame, found: Mapping[tuple[str, ...], Sessions]) 
             table = table.append_column(name, _constant(frame.schedule, name, value, table.num_rows))
         parts.append(table)
     return pa.concat_tables(parts)
+
+
+def without(rows: pa.Table, known: pa.Table) -> pa.Table:
+    """Return the rows that another table does not have, so that a repeated import changes nothing.
+
+    Args:
+        rows: Some rows.
+        known: Rows with the same columns, perhaps in another order.
+
+    >>> import pyarrow as pa
+    >>> without(pa.table({"a": [1, 2]}), pa.table({"a": [2]})).to_pylist()
+    [{'a': 1}]
+    """
+    import pyarrow as pa
+
+    names = rows.column_names
+    there = set(zip(*(known[name].to_pylist() for name in names), strict=True))
+    given = zip(*(rows[name].to_pylist() for name in names), strict=True)
+    return rows.filter(pa.array([row not in there for row in given], pa.bool_()))
 
 
 def _constant(schedule: Entity, name: str, value: str, rows: int) -> pa.Array:

@@ -191,7 +191,7 @@ class EntitySet(Generic[R]):
     def _missing(self) -> UnknownTopicError:
         return UnknownTopicError(
             f"the topic {self.topic} does not exist yet",
-            hint="topics are made once, before anything runs: start rc dev",
+            hint="topics are made once, before anything runs: rc infra apply, or rc dev",
             topic=self.topic,
         )
 

@@ -22,6 +22,7 @@ from ashioto.testing.memory_log import MemoryLog
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ashioto.deploy.target import DeployLog
     from ashioto.log.base import Log
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -102,7 +103,7 @@ def said(log: Log, minutes: int = 1) -> list[tuple[int, int, str]]:
 
 
 @pytest.fixture
-def log() -> Log:
+def log() -> MemoryLog:
     made = MemoryLog()
     ensure_topics(made, [trading, always])
     import_sessions(made, "A", "B")
@@ -127,7 +128,7 @@ def turn(server: DevServer, clock: ManualClock, ms: int) -> None:
     server.step()
 
 
-def test_a_bar_is_live_within_the_interval_and_final_at_its_deadline(log: Log, clock: ManualClock) -> None:
+def test_a_bar_is_live_within_the_interval_and_final_at_its_deadline(log: MemoryLog, clock: ManualClock) -> None:
     server = server_of(log, clock)
     turn(server, clock, 10 * SECOND)
     send(log, OPEN + 9 * SECOND)
@@ -140,7 +141,7 @@ def test_a_bar_is_live_within_the_interval_and_final_at_its_deadline(log: Log, c
     assert clock.now_ms() == OPEN + MINUTE + GRACE
 
 
-def test_no_deadline_is_slept_over(log: Log, clock: ManualClock) -> None:
+def test_no_deadline_is_slept_over(log: MemoryLog, clock: ManualClock) -> None:
     server = server_of(log, clock)
     seen: dict[int, int] = {}
     send(log, OPEN)
@@ -153,7 +154,7 @@ def test_no_deadline_is_slept_over(log: Log, clock: ManualClock) -> None:
     assert seen == {n: OPEN + (n + 1) * MINUTE + GRACE for n in range(3)}
 
 
-def test_empty_buckets_are_filled_and_longer_frames_end_with_them(log: Log, clock: ManualClock) -> None:
+def test_empty_buckets_are_filled_and_longer_frames_end_with_them(log: MemoryLog, clock: ManualClock) -> None:
     server = server_of(log, clock)
     send(log, OPEN + 1, price=7)
     turn(server, clock, 5 * MINUTE + GRACE)
@@ -165,7 +166,7 @@ def test_empty_buckets_are_filled_and_longer_frames_end_with_them(log: Log, cloc
 
 
 def test_between_two_heartbeats_nothing_is_planned(
-    log: Log, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    log: MemoryLog, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned: list[int] = []
 
@@ -178,7 +179,7 @@ def test_between_two_heartbeats_nothing_is_planned(
     assert planned == [OPEN, OPEN + MINUTE, OPEN + MINUTE + GRACE, OPEN + 2 * MINUTE]
 
 
-def test_a_schedule_that_has_ended_leaves_nothing_to_do(log: Log, clock: ManualClock) -> None:
+def test_a_schedule_that_has_ended_leaves_nothing_to_do(log: MemoryLog, clock: ManualClock) -> None:
     clock.advance(30 * 24 * HOUR)
     server = server_of(log, clock)
     assert not server.scheduled
@@ -191,7 +192,7 @@ def test_a_schedule_that_has_ended_leaves_nothing_to_do(log: Log, clock: ManualC
     assert ends == {topic: log.end_offsets(topic) for topic in ends}
 
 
-def test_a_schedule_that_is_imported_later_takes_effect_at_once(log: Log, clock: ManualClock) -> None:
+def test_a_schedule_that_is_imported_later_takes_effect_at_once(log: MemoryLog, clock: ManualClock) -> None:
     clock.advance(30 * 24 * HOUR)
     server, now = server_of(log, clock), clock.now_ms()
     turn(server, clock, MINUTE)
@@ -202,7 +203,7 @@ def test_a_schedule_that_is_imported_later_takes_effect_at_once(log: Log, clock:
     assert said(log)[0] == (1, 1, "final")
 
 
-def test_what_ended_while_nothing_ran_is_closed_at_the_start(log: Log, clock: ManualClock) -> None:
+def test_what_ended_while_nothing_ran_is_closed_at_the_start(log: MemoryLog, clock: ManualClock) -> None:
     send(log, OPEN)
     turn(server_of(log, clock), clock, 30 * SECOND)
     send(log, OPEN + 40 * SECOND)
@@ -256,7 +257,7 @@ def run_with(
     server.finish()
 
 
-def test_a_replay_is_followed_and_goes_on_at_real_pace(log: Log, clock: ManualClock) -> None:
+def test_a_replay_is_followed_and_goes_on_at_real_pace(log: MemoryLog, clock: ManualClock) -> None:
     clock.advance(400 * 24 * HOUR)
     server = server_of(log, clock)
     turn(server, clock, SECOND)
@@ -276,7 +277,7 @@ def test_a_replay_is_followed_and_goes_on_at_real_pace(log: Log, clock: ManualCl
     assert said(log) == [(0, 1, "final"), (1, 0, "final*"), (2, 0, "live*")]
 
 
-def test_a_change_of_pace_is_no_new_epoch(log: Log, clock: ManualClock) -> None:
+def test_a_change_of_pace_is_no_new_epoch(log: MemoryLog, clock: ManualClock) -> None:
     server = server_of(log, clock)
     with replay(log, clock, event_ms=OPEN, speed=60.0) as market:
         server.step()
@@ -290,7 +291,7 @@ def test_a_change_of_pace_is_no_new_epoch(log: Log, clock: ManualClock) -> None:
     assert due == sorted(due)
 
 
-def test_a_restart_in_the_middle_of_a_replay_follows_it(log: Log, clock: ManualClock) -> None:
+def test_a_restart_in_the_middle_of_a_replay_follows_it(log: MemoryLog, clock: ManualClock) -> None:
     clock.advance(400 * 24 * HOUR)
     with replay(log, clock, event_ms=OPEN, speed=60.0) as market:
         send(log, OPEN)
@@ -302,7 +303,7 @@ def test_a_restart_in_the_middle_of_a_replay_follows_it(log: Log, clock: ManualC
         assert said(log) == [(0, 1, "final"), (1, 0, "final*"), (2, 0, "final*"), (3, 0, "live*")]
 
 
-def test_after_a_replay_and_a_long_pause_no_days_are_filled(log: Log, clock: ManualClock) -> None:
+def test_after_a_replay_and_a_long_pause_no_days_are_filled(log: MemoryLog, clock: ManualClock) -> None:
     clock.advance(400 * 24 * HOUR)
     server = server_of(log, clock)
     with replay(log, clock, event_ms=OPEN, speed=60.0) as market:
@@ -319,7 +320,7 @@ def test_after_a_replay_and_a_long_pause_no_days_are_filled(log: Log, clock: Man
     assert said(log) == [(0, 1, "final"), (1, 0, "final*"), (2, 0, "live*")]
 
 
-def test_a_second_replay_goes_back(log: Log, clock: ManualClock) -> None:
+def test_a_second_replay_goes_back(log: MemoryLog, clock: ManualClock) -> None:
     clock.advance(400 * 24 * HOUR)
     server = server_of(log, clock)
     for symbol in "AB":
@@ -332,7 +333,7 @@ def test_a_second_replay_goes_back(log: Log, clock: ManualClock) -> None:
     assert [row["ticks"] for row in read(log, symbol="A")] == [1, 0, 0]
 
 
-def test_the_wall_clock_is_kept_to_when_wanted(log: Log, clock: ManualClock) -> None:
+def test_the_wall_clock_is_kept_to_when_wanted(log: MemoryLog, clock: ManualClock) -> None:
     begin(log, clock, event_ms=OPEN - 50 * HOUR, speed=1.0)
     server = server_of(log, clock, follow=False)
     assert not server.replaying
@@ -344,7 +345,7 @@ def test_the_wall_clock_is_kept_to_when_wanted(log: Log, clock: ManualClock) -> 
     assert server.status.now_ms == clock.now_ms()
 
 
-def test_markets_that_never_close_need_no_schedule(log: Log, clock: ManualClock) -> None:
+def test_markets_that_never_close_need_no_schedule(log: MemoryLog, clock: ManualClock) -> None:
     server = server_of(log, clock, context=always)
     assert server.scheduled
     send(log, OPEN, context=always)
@@ -353,7 +354,7 @@ def test_markets_that_never_close_need_no_schedule(log: Log, clock: ManualClock)
     assert [(r["ticks"], r["final"]) for r in table.read("A").to_pylist()] == [(1, True), (0, False)]
 
 
-def test_troubles_are_counted(log: Log, clock: ManualClock) -> None:
+def test_troubles_are_counted(log: MemoryLog, clock: ManualClock) -> None:
     server = server_of(log, clock)
     send(log, OPEN - 1)
     send(log, OPEN, symbol="C")

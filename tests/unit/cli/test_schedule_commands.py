@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+    from ashioto.cli.project import Project
+
 KEY = ("--key", "broker=SIM", "--key", "symbol=BTCUSD")
 FILE = """broker,symbol,open,close,market_date
 EX,A,2025-01-06T09:00:00Z,2025-01-06T11:30:00Z,2025-01-06
@@ -210,3 +212,16 @@ def test_overlaps_and_empty_sessions_of_a_file_are_found(
 def test_a_schedule_without_sessions_is_wrong(run: Callable[..., Result], project: object) -> None:
     assert project is not None
     assert "no sessions" in run("schedule", "check", code=1).output
+
+
+def test_an_import_that_is_repeated_writes_nothing(run: Callable[..., Result], project: Project) -> None:
+    days = ["--from", "2025-01-06", "--to", "2025-01-08", "--key", "broker=SIM", "--key", "symbol=X"]
+    assert run("schedule", "import", "24x7", *days).exit_code == 0
+    before = project.log.end_offsets("trading.market_schedule")
+    again = run("schedule", "import", "24x7", *days)
+    assert again.exit_code == 0
+    assert "3 of 3 sessions were there already" in again.output
+    assert project.log.end_offsets("trading.market_schedule") == before
+    longer = run("schedule", "import", "24x7", *[d.replace("2025-01-08", "2025-01-09") for d in days])
+    assert "3 of 4 sessions were there already" in longer.output
+    assert project.log.end_offsets("trading.market_schedule") == {0: before[0] + 1}
