@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ashioto.bars.options import BarAddOptions, BarAddReport
     from ashioto.bars.timebucket import TimeBucket
     from ashioto.context import Context
     from ashioto.dsl import (
@@ -53,13 +54,17 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from ashioto.migration.verify import BarsVerifier
     from ashioto.period import Period
 
 __all__ = [
     "AlwaysOpen",
     "AshiotoError",
     "Bar",
+    "BarAddOptions",
+    "BarAddReport",
     "BarQuery",
+    "BarsVerifier",
     "ChainError",
     "Column",
     "ConfigError",
@@ -95,7 +100,14 @@ __all__ = [
     "timestamp",
 ]
 
-_HOMES = {"Context": "ashioto.context", "TimeBucket": "ashioto.bars.timebucket", "Period": "ashioto.period"}
+_HOMES = {
+    "BarAddOptions": "ashioto.bars.options",
+    "BarAddReport": "ashioto.bars.options",
+    "BarsVerifier": "ashioto.migration.verify",
+    "Context": "ashioto.context",
+    "Period": "ashioto.period",
+    "TimeBucket": "ashioto.bars.timebucket",
+}
 
 
 if not TYPE_CHECKING:

@@ -61,7 +61,7 @@ def end(found: Site) -> dict[str, Any]:
     bars_of = {kind: found.market.bars(kind) for kind in ("1m", "5m", "1d")}
     return {
         "bars": {kind: [row | {"source_cut": None} for row in rows] for kind, rows in bars_of.items()},
-        "progress": {n: replace(p, written_ms=0, hb_offset=0) for n, p in records.items()},
+        "progress": {n: replace(p, written_ms=0, hb_offset=0, followed=None) for n, p in records.items()},
     }
 
 

@@ -37,6 +37,7 @@ LAYERS = [
     "engines",
     "heartbeat",
     "deploy",
+    "migration",
     "testing",
     "tables",
     "context",

@@ -1,14 +1,20 @@
-"""Reads bars by key and time: ranges and the newest, along the order of the keys and never by a scan."""
+"""Bar tables: reads bars by key and time along the order of the keys, and adds bars that were made elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ashioto import keys
+from ashioto.bars.adding import BarAdder
+from ashioto.bars.options import BarAddOptions
+from ashioto.bars.streaming import BarStream
+from ashioto.bars.topic import missing_topic
+from ashioto.clock import SystemClock
 from ashioto.dsl.bar import bind_bar
 from ashioto.errors import UnknownTopicError, UsageError
 from ashioto.log.opening import default_log
@@ -16,6 +22,10 @@ from ashioto.logical.outputs import computed
 from ashioto.schema.arrow import user_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ashioto.bars.options import BarAddReport
+    from ashioto.clock import Clock
     from ashioto.dsl.bar import Bar, BarBinding
     from ashioto.dsl.context import Context
     from ashioto.log.base import Log
@@ -25,6 +35,7 @@ Moment = datetime | int
 """An aware datetime, or UTC milliseconds since 1970."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOGETHER = 1024
 _AFTER_SEPARATOR = chr(ord(keys.SEPARATOR) + 1).encode()
 
 
@@ -36,7 +47,14 @@ class TimeBucket:
     """
 
     @staticmethod
-    def set(bar: type[Bar], period: Period, *, context: Context | None = None, log: Log | None = None) -> BarTable:
+    def set(
+        bar: type[Bar],
+        period: Period,
+        *,
+        context: Context | None = None,
+        log: Log | None = None,
+        clock: Clock | None = None,
+    ) -> BarTable:
         """Return the table of one kind of bars.
 
         Args:
@@ -44,6 +62,7 @@ class TimeBucket:
             period: Their length; must agree with the class.
             context: Where their query is; not needed for classes that a query made.
             log: Where the bars live; the project's log when not given.
+            clock: Says which buckets are over; that of the machine when not given.
 
         Raises:
             PeriodError: The period disagrees with the class; shows both.
@@ -51,23 +70,25 @@ class TimeBucket:
             ConfigError: No log was given and there is no project around.
         """
         binding = bind_bar(bar, period, context=context)
-        return BarTable(binding, log if log is not None else default_log())
+        return BarTable(binding, log if log is not None else default_log(), clock=clock)
 
 
 class BarTable:
-    """Reads the bars of one period.
+    """Reads and adds the bars of one period.
 
     Args:
         binding: What ties the bars to their query.
         log: Where they live.
+        clock: Says which buckets are over, for bars that are added.
 
     >>> BarTable.read.__name__
     'read'
     """
 
-    def __init__(self, binding: BarBinding, log: Log) -> None:
+    def __init__(self, binding: BarBinding, log: Log, *, clock: Clock | None = None) -> None:
         self.binding = binding
         self.log = log
+        self._clock = clock or SystemClock()
 
     def __repr__(self) -> str:
         return f"<bars {self.binding.topic}>"
@@ -76,6 +97,62 @@ class BarTable:
     def key_columns(self) -> tuple[str, ...]:
         """Names of the columns that say which series a bar belongs to."""
         return self.binding.query.group_by
+
+    def add(self, bar: Bar, options: BarAddOptions | None = None) -> BarAddReport:
+        """Write one bar, durably.
+
+        Args:
+            bar: Of the class that `TimeBucket.set` was given.
+            options: How it is added.
+
+        Raises:
+            InputError: It breaks a rule; names the rule and the value.
+            ScheduleError: The schedule does not have its key or its bucket.
+            UnknownTopicError: The topic was never created.
+            LogError: The topic has other columns, or the log failed; nothing was written.
+        """
+        return self._adder(options).add(bar)
+
+    def add_range(self, bars: Iterable[Bar] | object, options: BarAddOptions | None = None) -> BarAddReport:
+        """Write many bars, durably; a bar is there once, however often it is added.
+
+        Args:
+            bars: Bars, or anything with `__arrow_c_stream__` (pyarrow, polars, pandas, duckdb): all of it is checked
+                before anything is written. Or an iterator of bars or of tables, or a reader of record batches, larger
+                than memory: each batch is checked and written by itself.
+            options: How they are added.
+
+        Raises:
+            InputError: A row breaks a rule; names the row, the rule and the value. `ids["report"]` says what was
+                written.
+            ScheduleError: The schedule does not have the key or the bucket of a row.
+            UnknownTopicError: The topic was never created.
+            LogFullError: The disk is full; nothing of the batch was written.
+            LogError: The topic has other columns, or the log failed.
+            UsageError: It is nothing that holds bars.
+        """
+        return self._adder(options).add(bars)
+
+    async def add_async(self, bar: Bar, options: BarAddOptions | None = None) -> BarAddReport:
+        """Do what `add` does, from asyncio: in a thread."""
+        return await asyncio.to_thread(self.add, bar, options)
+
+    async def add_range_async(
+        self, bars: Iterable[Bar] | AsyncIterable[object] | object, options: BarAddOptions | None = None
+    ) -> BarAddReport:
+        """Do what `add_range` does, from asyncio: in a thread; takes async iterables of bars or of tables too."""
+        if not isinstance(bars, AsyncIterable):
+            return await asyncio.to_thread(self.add_range, bars, options)
+        adder = await asyncio.to_thread(self._adder, options)
+        with BarStream(adder) as stream:
+            items: list[object] = []
+            async for item in bars:
+                items.append(item)
+                if len(items) >= _TOGETHER or hasattr(item, "__arrow_c_stream__"):
+                    await asyncio.to_thread(stream.push, items)
+                    items = []
+            await asyncio.to_thread(stream.push, items)
+            return await asyncio.to_thread(stream.finish)
 
     def read(
         self,
@@ -180,12 +257,11 @@ class BarTable:
         try:
             page = self.log.view(self.binding.topic, start=first, stop=last, limit=limit, reverse=reverse)
         except UnknownTopicError as error:
-            raise UnknownTopicError(
-                f"the topic {self.binding.topic} does not exist yet",
-                hint="topics are made once, before anything runs: rc infra apply, or rc dev",
-                topic=self.binding.topic,
-            ) from error
+            raise missing_topic(self.binding.topic) from error
         return self.as_read(page.data)
+
+    def _adder(self, options: BarAddOptions | None) -> BarAdder:
+        return BarAdder(self.binding, self.log, options=options or BarAddOptions(), clock=self._clock)
 
 
 def _time_bytes(moment: Moment) -> bytes:

@@ -25,6 +25,12 @@ from ashioto.cli import (
     infra_plan,
     infra_status,
     init,
+    migrate_lag,
+    migrate_replay,
+    migrate_swap,
+    migrate_undo,
+    migrate_upsert,
+    migrate_verify,
     schedule_check,
     schedule_import,
     schedule_show,
@@ -85,6 +91,9 @@ ticks = typer.Typer(name="ticks", help="Send ticks from files, or simulate them.
 schedule = typer.Typer(name="schedule", help="Import, show and check the sessions of markets.", no_args_is_help=True)
 engine = typer.Typer(name="engine", help="Run what is registered.", no_args_is_help=True)
 hb = typer.Typer(name="hb", help="Keep bars on time, and show how that stands.", no_args_is_help=True)
+migrate = typer.Typer(
+    name="migrate", help="Bring history into bars, and say whether it is right.", no_args_is_help=True
+)
 infra = typer.Typer(name="infra", help="Plan, apply and check topics, queries and heartbeats.", no_args_is_help=True)
 
 
@@ -115,8 +124,14 @@ infra.command("status")(infra_status.status)
 engine.command("run")(engine_run.run)
 hb.command("run")(hb_run.run)
 hb.command("list")(hb_list.list_)
+migrate.command("replay")(migrate_replay.replay)
+migrate.command("upsert")(migrate_upsert.upsert)
+migrate.command("swap")(migrate_swap.swap)
+migrate.command("undo")(migrate_undo.undo)
+migrate.command("verify")(migrate_verify.verify)
+migrate.command("lag")(migrate_lag.lag)
 app.command("doctor")(doctor.doctor)
-for group in (infra, engine, hb, bars, ticks, schedule):
+for group in (infra, engine, hb, bars, ticks, schedule, migrate):
     app.add_typer(group)
 
 

@@ -30,3 +30,12 @@ def infra_role(env: tuple[str, ...]) -> str:
     'infra\x1fdev\x1flocal'
     """
     return control_key("infra", *env).decode()
+
+
+def migrate_role(env: tuple[str, ...], context: str, query: str) -> str:
+    r"""Return the role that brings history into the bars of a query: one at a time.
+
+    >>> migrate_role(("dev", "local"), "trading", "rate_bars")
+    'migrate\x1fdev\x1flocal\x1ftrading\x1frate_bars'
+    """
+    return control_key("migrate", *env, context, query).decode()

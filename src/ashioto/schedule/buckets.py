@@ -114,6 +114,38 @@ def frame_buckets(sessions: Sessions, period: Period, align: Align, lo: int, hi:
     return _calendar(sessions, period, align, (first, last))
 
 
+def buckets_named(sessions: Sessions, period: Period, align: Align, start: Ints) -> tuple[Buckets, Flags]:
+    """Return the bucket of each name, and whether there is such a bucket; what is said of others has no meaning.
+
+    Args:
+        sessions: The schedule.
+        period: The frame.
+        align: What intraday buckets count from.
+        start: Bucket starts, ms, in any order; shape (n,).
+
+    >>> from ashioto.schedule.sessions import Sessions
+    >>> noon = Sessions.build(np.array([60_000]), np.array([90_000]), np.array([0]))
+    >>> found, there = buckets_named(noon, Period.minutes(1), "clock", np.array([60_000, 60_001, 120_000]))
+    >>> there.tolist(), found.closes_at[there].tolist()
+    ([True, False, False], [120000])
+    """
+    if not len(sessions) or not start.shape[0]:
+        nothing = np.zeros_like(start)
+        return Buckets(start=start, end=start, exists_at=start, closes_at=start, day=nothing), nothing != 0
+    if not period.is_intraday:
+        return _named_by_date(sessions, period, align, start)
+    opens, closes, size = sessions.opens, sessions.closes, period.millis
+    end = start + size
+    first = np.minimum(np.searchsorted(closes, start, "right"), len(sessions) - 1)
+    last = first if align == "session" else np.maximum(np.searchsorted(opens, end, "left") - 1, 0)
+    there = (opens[first] <= start) if align == "session" else (opens[first] < end)
+    there &= (start < closes[first]) & (bucket_start(period, align, start, opens[first], start) == start)
+    closes_at = np.minimum(end, closes[last])
+    closes_at = np.where(start == _latest_start(sessions, period, align), np.maximum(closes_at, end), closes_at)
+    exists_at = np.maximum(start, opens[first])
+    return Buckets(start=start, end=end, exists_at=exists_at, closes_at=closes_at, day=sessions.days[first]), there
+
+
 def openings_between(sessions: Sessions, period: Period, align: Align, lo: int, hi: int) -> Buckets:
     """Return the buckets that begin to exist in `(lo, hi]`."""
     found = frame_buckets(sessions, period, align, lo, hi + 1)
@@ -127,6 +159,23 @@ def closings_between(sessions: Sessions, period: Period, align: Align, lo: int, 
     close = int(sessions.closes[_latest(sessions, period)])
     found = frame_buckets(sessions, period, align, min(lo, close - 1), hi + 1)
     return found.where((found.closes_at > lo) & (found.closes_at <= hi))
+
+
+def _named_by_date(sessions: Sessions, period: Period, align: Align, start: Ints) -> tuple[Buckets, Flags]:
+    end = bucket_end(period, align, start)
+    span = np.array([start.min(), end.max()]) // DAY_MS
+    near = sessions.by_day[slice(*np.searchsorted(sessions.days, span, sorter=sessions.by_day))]
+    if not near.shape[0]:
+        return Buckets(start=start, end=end, exists_at=start, closes_at=end, day=start // DAY_MS), np.zeros(
+            start.shape, dtype=np.bool_
+        )
+    lo, hi = int(sessions.opens[near].min()), int(sessions.closes[near].max())
+    found = frame_buckets(sessions, period, align, lo, hi)
+    at = np.minimum(np.searchsorted(found.start, start), found.start.shape[0] - 1)
+    there = found.start[at] == start
+    return Buckets(
+        start=start, end=end, exists_at=found.exists_at[at], closes_at=found.closes_at[at], day=start // DAY_MS
+    ), there
 
 
 def _intraday(

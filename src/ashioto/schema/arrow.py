@@ -72,6 +72,19 @@ def int64_view(array: pa.Array) -> npt.NDArray[np.int64]:
     return np.where(held, data, 0)
 
 
+def mask_of(flags: pa.Array, *, null: bool = False) -> npt.NDArray[np.bool_]:
+    """Return a column of yes and no as a mask; shape (n,).
+
+    Args:
+        flags: The column.
+        null: What stands where there is no value.
+
+    >>> mask_of(pa.array([True, None])).tolist()
+    [True, False]
+    """
+    return np.asarray(pc.fill_null(flags, null).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
 def from_numpy(
     data: npt.NDArray[np.generic], kind: pa.DataType, *, null: npt.NDArray[np.bool_] | None = None
 ) -> pa.Array:

@@ -67,6 +67,9 @@ def one_batch(table: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
     """Return the rows of a table as one batch."""
     if isinstance(table, pa.RecordBatch):
         return table
+    parts = table.to_batches()
+    if len(parts) == 1:
+        return parts[0]
     columns = [table.column(i).combine_chunks() for i in range(table.num_columns)]
     whole = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
     return pa.RecordBatch.from_arrays(whole, schema=table.schema)

@@ -122,7 +122,7 @@ def test_imported_bars_are_read_and_stay() -> None:
     found.register(version_of(LARGE.plan, 2))
     found.run(host)
     minutes = columns([r for r in found.market.bars("1m") if r["symbol"] == "A"], *BAR)
-    assert minutes[0] == ("A", 0, 2, 3, True, "stream")
+    assert minutes[0] == ("A", 0, 2, 2, True, "history")
     assert minutes[1] == ("A", MINUTE, 2, 0, True, "stream")
 
 
@@ -169,7 +169,7 @@ def test_a_rebuild_copes_with_columns_that_old_bars_do_not_have() -> None:
     found.run(host)
     minutes = [r for r in found.market.bars("1m") if r["ticks"]]
     assert columns(minutes, "symbol", "bucket_start", "ticks", "lots") == [
-        ("A", 0, 2, 3),
+        ("A", 0, 2, None),
         ("A", DAY + MINUTE, 1, 1),
         ("B", 3 * MINUTE, 1, 1),
         ("B", 12 * MINUTE, 1, 2),

@@ -102,7 +102,7 @@ class BatchBuilder:
         Raises:
             DecimalOverflowError: A sum or a selected expression leaves 64 bits.
         """
-        folders = self._pool.close()
+        folders = self.folded()
         cores = [BarCore(self.plan, self._book) for _ in range(min(len(folders), max(self._book.keys, 1)))]
         with ThreadPoolExecutor(len(cores)) as threads:
             list(threads.map(partial(self._take, folders), cores, self._shares(folders, len(cores))))
@@ -111,6 +111,14 @@ class BatchBuilder:
             reach = _latest([core.reach() for core in cores]) if trim else {}
             tables = list(threads.map(partial(_finished, now_ms, reach), cores))
         return {period: pa.concat_tables([t[period] for t in tables]) for period in self.plan.query.frames}
+
+    def folded(self) -> list[Folder]:
+        """Wait until everything is folded; returns what holds the partial bars, which nothing is added to any more.
+
+        Raises:
+            DecimalOverflowError: A sum leaves 64 bits.
+        """
+        return self._pool.close()
 
     def _take(self, folders: Sequence[Folder], core: BarCore, among: Flags) -> None:
         for folder in folders:
@@ -128,6 +136,11 @@ class BatchBuilder:
         share = np.zeros(size, dtype=np.int64)
         share[names] = np.minimum(before * count // max(weights.sum(), 1), count - 1)
         return [share == number for number in range(count)]
+
+    @property
+    def book(self) -> SessionBook:
+        """The keys that have been met, and their schedules."""
+        return self._book
 
     @property
     def counts(self) -> FoldCounts:

@@ -29,6 +29,7 @@ from ashioto.bars.algebra import (
 )
 from ashioto.engines.embedded.fold import Folder, SumOverflow
 from ashioto.engines.embedded.frames import FOREVER, RESTORE, FrameTable, dirty_ranges, lay_out
+from ashioto.engines.embedded.imported import GIVEN
 from ashioto.engines.embedded.output import BarRows, PartialRows, bar_schema, bar_table, refuse_overflow
 from ashioto.engines.embedded.reschedule import differing
 from ashioto.period import DAY_MS
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ashioto.engines.embedded.fold import FoldCounts, TickColumns
+    from ashioto.engines.embedded.imported import Labels
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.reschedule import Change
     from ashioto.engines.embedded.sessions import SessionBook
@@ -168,12 +170,23 @@ class BarCore:
             table.merge(self._ops, *parts[period], cut=cut)
             self.touched += parts[period][0].shape[0]
 
-    def load(self, period: Period, ints: Ints, floats: Floats) -> None:
-        """Put bars that were read back into a frame, as they are; those already there stay."""
+    def load(self, period: Period, ints: Ints, floats: Floats, labels: Labels | None = None) -> None:
+        """Put bars that were read back into a frame, as they are; those already there stay.
+
+        Args:
+            period: The frame.
+            ints: The bars.
+            floats: Their float aggregates.
+            labels: Where they come from; None means the stream.
+        """
         table = self.tables[period]
         table.reserve_keys(self.book.keys)
         self._weigh(ints)
+        place = ints[:, KEY], ints[:, START]
+        fresh = table.locate(*place) < 0 if labels is not None else np.zeros(0, dtype=np.bool_)
         table.merge(self._ops, *_in_order(ints, floats), cut=RESTORE)
+        if labels is not None:
+            table.label(table.locate(*place)[fresh], labels.take(fresh))
 
     def advance(self, now: int) -> None:
         """Say that it is `now` (ms): buckets begin to exist, and end."""
@@ -291,6 +304,27 @@ class BarCore:
             held = np.flatnonzero(table.ends[:, 1] >= 0)
             self._moved[period].append(_spread(held, BEGINNING, FOREVER))
 
+    def only(self, period: Period, ranges: Ints) -> None:
+        """Count these bars as changed, and no others.
+
+        Args:
+            period: The frame.
+            ranges: (key, first start, last start), ms; shape (n, 3).
+        """
+        for frame, table in self.tables.items():
+            table.marks[:] = 0
+            self._moved[frame] = [ranges] if frame == period else []
+
+    def changing(self, period: Period) -> Ints:
+        """Return from which bucket on bars of each key are not as they were last written, ms; FOREVER where none is."""
+        table = self.tables[period]
+        found = np.full(self.book.keys, FOREVER, dtype=np.int64)
+        rows = np.flatnonzero(table.marks)
+        np.minimum.at(found, table.ints[rows, KEY], table.ints[rows, START])
+        for ranges in self._moved[period]:
+            np.minimum.at(found, ranges[:, 0], ranges[:, 1])
+        return found
+
     def changed(self, *, by_name: bool = False, overflows: list[Overflow] | None = None) -> dict[Period, pa.Table]:
         """Return every bar that changed since the last call, sorted by key and bucket start.
 
@@ -313,6 +347,7 @@ class BarCore:
 
     def _changed(self, period: Period, ranks: Ints | None, overflows: list[Overflow] | None) -> pa.Table:
         table, query = self.tables[period], self.plan.query
+        table.own()
         touched = dirty_ranges(
             table.ints, table.links, table.marks, int(self.plan.ripples), int(query.continuous),
             int(self.plan.passes_on_all),
@@ -324,8 +359,12 @@ class BarCore:
         ranges = coalesce(ranges[np.lexsort((ranges[:, 1], ranges[:, 0]))])
         groups = self.book.groups[ranges[:, 0]]
         parts = [self._lay_out(period, int(g), ranges[groups == g]) for g in np.unique(groups)]
-        partials = PartialRows(ints=table.ints, floats=table.floats, links=table.links)
+        partials = PartialRows(
+            ints=table.ints, floats=table.floats, links=table.links, kinds=table.kinds, given=table.given
+        )
         bars = BarRows.joined(parts)
+        if table.given.shape[0]:
+            bars = bars.take(np.flatnonzero(~bars.real | (table.kinds[bars.row] & GIVEN == 0)))
         if ranks is not None:
             bars = bars.take(np.argsort(ranks[bars.key], kind="stable"))
         tell = refuse_overflow if overflows is None else partial(_note, overflows, period)

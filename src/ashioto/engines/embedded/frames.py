@@ -6,12 +6,16 @@ neighbours, whose close is carried into empty buckets.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numba as nb
 import numpy as np
 
 from ashioto.bars.algebra import COUNT, CUT, KEY, START, Floats, Ints, add_overflows, combine
+from ashioto.engines.embedded.imported import GIVEN, OPAQUE
+
+if TYPE_CHECKING:
+    from ashioto.engines.embedded.imported import Labels
 
 TOUCHED: Final = 1
 CARRY: Final = 2
@@ -138,6 +142,27 @@ def merge(
 
 
 @nb.njit(cache=True, nogil=True)
+def locate(ints: Ints, links: Ints, ends: Ints, keys: Ints, starts: Ints) -> Ints:
+    """Return the row of each bucket, or -1 where it has no bar; buckets that come sorted are found quickest.
+
+    Args:
+        ints: Rows of bars.
+        links: Their neighbours.
+        ends: (first, last) row of each key.
+        keys: Number of the key of each bucket.
+        starts: Its start, ms.
+    """
+    found = np.empty(keys.shape[0], dtype=np.int64)
+    hint, hint_key = -1, -1
+    for i in range(keys.shape[0]):
+        key, start = keys[i], starts[i]
+        row = seek(ints, links, ends, key, start, hint if key == hint_key else -1)
+        found[i] = row if row >= 0 and ints[row, START] == start else -1
+        hint, hint_key = row, key
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
 def overflow(ops: Ints, ints: Ints, links: Ints, ends: Ints, other: Ints) -> int:
     """Return the aggregate whose sum merging would take out of 64 bits, or -1."""
     for a in range(ops.shape[0]):
@@ -257,6 +282,10 @@ class FrameTable:
         self.ends: Ints = np.full((16, 2), -1, dtype=np.int64)
         self._free: Ints = np.arange(capacity, dtype=np.int64)
         self._used = 0
+        self.kinds: Ints = np.zeros(capacity, dtype=np.int64)
+        self.given: Ints = np.zeros((0, 0), dtype=np.int64)
+        self.opaque = False
+        """Whether any of its bars may be opaque."""
 
     @property
     def rows(self) -> int:
@@ -286,6 +315,28 @@ class FrameTable:
         """Return the row of the key's last bar at or before `start`, or -1."""
         return int(seek(self.ints, self.links, self.ends, key, start, -1))
 
+    def locate(self, keys: Ints, starts: Ints) -> Ints:
+        """Return the row of each bucket, or -1; see the kernel `locate`."""
+        return locate(self.ints, self.links, self.ends, keys, starts)
+
+    def label(self, rows: Ints, labels: Labels) -> None:
+        """Say where bars come from.
+
+        Args:
+            rows: Rows of the bars.
+            labels: One a row.
+        """
+        self.kinds[rows] = labels.kinds
+        self.opaque = self.opaque or bool((labels.kinds & OPAQUE).any())
+        if not self.given.shape[0]:
+            self.given = np.zeros((self.ints.shape[0], labels.given.shape[1]), dtype=np.int64)
+        self.given[rows] = labels.given
+
+    def own(self) -> None:
+        """Take bars that ticks were merged into for the engine's own: their columns are those of the partial now."""
+        if self.given.shape[0]:
+            self.kinds[(self.marks & TOUCHED) != 0] &= ~GIVEN
+
     def drop(self, rows: Ints) -> None:
         """Forget bars."""
         taken = self._free[: self._used]
@@ -293,6 +344,8 @@ class FrameTable:
         unlink_all(self.links, self.ends, self.ints, rows)
         self.ints[rows, COUNT] = 0
         self.marks[rows] = 0
+        self.kinds[rows] = 0
+        self.opaque = self.opaque and bool((self.kinds & OPAQUE).any())
         self._free[: self._used] = np.concatenate([kept, rows])
         self._used = kept.shape[0]
 
@@ -309,6 +362,9 @@ class FrameTable:
         self.floats = np.concatenate([self.floats, np.zeros((add, self.floats.shape[1]), dtype=np.float64)])
         self.links = _grown_ints(self.links, add, -1)
         self.marks = np.concatenate([self.marks, np.zeros(add, dtype=np.int64)])
+        self.kinds = np.concatenate([self.kinds, np.zeros(add, dtype=np.int64)])
+        if self.given.shape[0]:
+            self.given = _grown_ints(self.given, add, 0)
         self._free = np.concatenate([self._free, np.arange(have, have + add, dtype=np.int64)])
 
 

@@ -105,7 +105,7 @@ class EngineHost:
             LeaseLostError: Another host has taken over.
             StaleEpochError: The same, as the log says it.
         """
-        while self.step():
+        while self.step() or any(versions.look() for versions in self._queries.values()):
             pass
         for versions in self._queries.values():
             versions.flush()

@@ -34,10 +34,16 @@ class Outbox:
         self._source = naming.topic(query.context, query.entity.name)
         self.batches: list[Batch] = []
 
-    def late(self, rows: pa.RecordBatch) -> None:
-        """Send ticks older than the retention to the late topic."""
+    def late(self, rows: pa.RecordBatch, why: str | None = None) -> None:
+        """Send ticks that came too late to the late topic.
+
+        Args:
+            rows: The ticks.
+            why: The reason; None says that they are older than the retention.
+        """
         query = self._query
-        reason = pa.array([f"older than the retention of {query.retention_ms // 1000} s"] * rows.num_rows, pa.string())
+        why = f"older than the retention of {query.retention_ms // 1000} s" if why is None else why
+        reason = pa.array([why] * rows.num_rows, pa.string())
         self.batches.append(
             Batch(
                 topic=naming.late_topic(query.context, query.entity.name),
@@ -92,17 +98,41 @@ class Outbox:
                 ]
             )
 
+    def overwritten(self, topic: str, bars: Sequence[bytes], data: pa.Table, *, why: str) -> list[Batch]:
+        """Return dead letters of bars that had to give way; at once, not with the next append.
+
+        Args:
+            topic: Where they stood.
+            bars: Their keys.
+            data: Their values; one row a key.
+            why: The reason.
+        """
+        rows = data.combine_chunks().to_batches()
+        letters = [
+            {
+                "source_topic": topic,
+                "source_partition": self._partition,
+                "source_offset": None,
+                "reason": why,
+                "record_key": key,
+                "value": record_bytes(rows[0].slice(row, 1)),
+            }
+            for row, key in enumerate(bars)
+        ]
+        return [_dead_letters(letters)] if letters else []
+
     def _bury(self, data: list[dict[str, Any]]) -> None:
-        if not data:
-            return
-        origins = [(r["source_topic"], r["source_partition"], r["source_offset"]) for r in data]
-        record_keys = [keys.encode([t, p, -1 if offset is None else offset]) for t, p, offset in origins]
-        self.batches.append(
-            Batch(
-                topic=DEAD_LETTERS,
-                partition=0,
-                keys=pa.array(record_keys, pa.binary()),
-                timestamps=np.zeros(len(data), dtype=np.int64),
-                data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
-            )
-        )
+        if data:
+            self.batches.append(_dead_letters(data))
+
+
+def _dead_letters(data: list[dict[str, Any]]) -> Batch:
+    origins = [(r["source_topic"], r["source_partition"], r["source_offset"]) for r in data]
+    record_keys = [keys.encode([t, p, -1 if offset is None else offset]) for t, p, offset in origins]
+    return Batch(
+        topic=DEAD_LETTERS,
+        partition=0,
+        keys=pa.array(record_keys, pa.binary()),
+        timestamps=np.zeros(len(data), dtype=np.int64),
+        data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
+    )

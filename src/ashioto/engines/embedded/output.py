@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ashioto.bars.algebra import COUNT, CUT, DAY, FIRST_AT, FIRST_SEQ, FIXED, LAST_AT, LAST_SEQ, START
 from ashioto.engines.embedded.evaluate import Value, either, evaluate, floats
+from ashioto.engines.embedded.imported import GIVEN, HISTORY, IMPORTED
 from ashioto.errors import DecimalOverflowError
 from ashioto.logical.nodes import FLOAT64, INT64, Agg, Col, DataType, EmptyRule, Expr, Lit, Previous
 from ashioto.schema.arrow import arrow_type, from_numpy, int64_view
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     OnOverflow = Callable[[str, DataType, Mask], None]
 
 STREAM: Final = "stream"
-HISTORY: Final = "history"
 TIME: Final = pa.timestamp("ms", tz="UTC")
 _ENVELOPE: Final = (
     ("first_at", FIRST_AT, TIME),
@@ -68,7 +68,7 @@ class BarRows:
 
     def take(self, rows: Ints) -> BarRows:
         """Return these rows."""
-        if np.array_equal(rows, np.arange(rows.shape[0])):
+        if np.array_equal(rows, np.arange(self.key.shape[0])):
             return self
         return BarRows(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
@@ -80,6 +80,8 @@ class PartialRows:
     ints: Ints
     floats: Floats
     links: Ints
+    kinds: Ints
+    given: Ints
 
 
 def bar_schema(plan: CompiledQuery, period: Period) -> pa.Schema:
@@ -125,7 +127,8 @@ def bar_table(
     nulls = empty if empty.any() else None
     columns += [from_numpy(partials.ints[bars.row, c], kind, null=nulls) for _, c, kind in _ENVELOPE]
     cut = partials.ints[bars.row, CUT]
-    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), _origins(bars.real & (cut < 0))]
+    holds = (cut < 0) | (partials.kinds[bars.row] & IMPORTED != 0)
+    columns += [from_numpy(cut, pa.int64(), null=empty | (cut < 0)), _origins(bars.real & holds)]
     for _, slot in plan.hidden:
         value = _slot_value(plan, slot, partials, bars.row)
         columns.append(from_numpy(value.data, arrow_type(value.type), null=nulls))
@@ -133,7 +136,7 @@ def bar_table(
 
 
 def _origins(imported: Mask) -> pa.Array:
-    """Return where bars come from: those that hold ticks, none of them of the stream, were imported."""
+    """Return where bars come from: those that hold ticks not of the stream are history, also if others were merged."""
     if not imported.any():
         return pa.repeat(pa.scalar(STREAM), imported.shape[0])
     return pa.array([STREAM, HISTORY]).take(pa.array(imported.astype(np.int8)))
@@ -155,7 +158,7 @@ def partial_rows(plan: CompiledQuery, table: pa.Table) -> tuple[Ints, Floats]:
         if slot < 0:
             ints[:, COUNT] = int64_view(array)
         elif plan.slots[slot].is_float:
-            reals[:, plan.slots[slot].column] = array.to_numpy(zero_copy_only=False)
+            reals[:, plan.slots[slot].column] = array.fill_null(0.0).to_numpy(zero_copy_only=False)
         else:
             ints[:, plan.slots[slot].column] = int64_view(array)
     return ints, reals
@@ -175,7 +178,7 @@ def _slot_value(plan: CompiledQuery, slot: int, partials: PartialRows, row: Ints
 
 def _outputs(plan: CompiledQuery, bars: BarRows, partials: PartialRows) -> dict[str, Value]:
     """Compute the columns of each row's bar (or of the bar it carries), then apply the rules for empty bars."""
-    own = {o.name: _select(plan, o.expr, partials, bars.row) for o in plan.query.outputs}
+    own = {o.name: _column(plan, n, partials, bars.row) for n, o in enumerate(plan.query.outputs)}
     empty = ~bars.real
     if not empty.any():
         return own
@@ -209,6 +212,25 @@ def _no_leaf(expr: Expr) -> Value:
     raise TypeError(f"{expr} is no constant")
 
 
+def _column(plan: CompiledQuery, number: int, partials: PartialRows, row: Ints) -> Value:
+    """Compute a selected column; of an imported bar it is what was given."""
+    value = _select(plan, plan.query.outputs[number].expr, partials, row)
+    if not partials.given.shape[0]:
+        return value
+    given = partials.kinds[row] & GIVEN != 0
+    if not given.any():
+        return value
+    bits, null = partials.given[row, 2 * number], given & (partials.given[row, 2 * number + 1] != 0)
+    numbers = bits.view(np.float64) if value.data.dtype == np.float64 else bits.astype(value.data.dtype)
+    kept = null if value.null is None else null | (value.null & ~given)
+    return Value(
+        type=value.type,
+        data=np.where(given, numbers, value.data),
+        null=kept if kept.any() else None,
+        overflow=None if value.overflow is None else value.overflow & ~given,
+    )
+
+
 def _select(plan: CompiledQuery, expr: Expr, partials: PartialRows, row: Ints) -> Value:
     def leaf(node: Expr) -> Value:
         match node:
@@ -222,8 +244,8 @@ def _select(plan: CompiledQuery, expr: Expr, partials: PartialRows, row: Ints) -
                 return _slot_value(plan, plan.slot_of(node), partials, row)
             case Previous():
                 before = partials.links[row, 0]
-                inner = next(o.expr for o in plan.query.outputs if o.name == node.output)
-                value = _select(plan, inner, partials, np.maximum(before, 0))
+                inner = next(n for n, o in enumerate(plan.query.outputs) if o.name == node.output)
+                value = _column(plan, inner, partials, np.maximum(before, 0))
                 null = before < 0 if value.null is None else value.null | (before < 0)
                 return Value(type=value.type, data=value.data, null=null, overflow=value.overflow)
             case Lit() | Col() | _:

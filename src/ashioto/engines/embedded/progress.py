@@ -40,6 +40,7 @@ class Progress:
         problem: Why the version does not run; None while it does.
         rebuild: What is still to be done until the bars of older versions are gone; None when nothing is.
         schedule_offset: Up to which record of the schedule the bars follow it; -1 where there is none.
+        followed: How far the bars that others write have been followed; None where nothing says so.
         written_ms: When the record was written, ms; 0 where it has not been.
     """
 
@@ -55,6 +56,7 @@ class Progress:
     problem: str | None = None
     rebuild: str | None = None
     schedule_offset: int = -1
+    followed: str | None = None
     written_ms: int = 0
 
 

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ashioto import keys, naming
 from ashioto.control.known_keys import known_keys
-from ashioto.engines.embedded.output import HISTORY
+from ashioto.engines.embedded.imported import is_history
 from ashioto.log.base import Batch
 from ashioto.log.partition import partition_of
 
@@ -40,6 +39,8 @@ class Rebuild:
         target: Offset of the source up to which ticks had been there when it began.
         beats: The same of the heartbeats.
         floors: Kind of each frame, and the offset of its topic below which bars are of older versions.
+        before: Offset of the source up to which older versions had read: imported bars below the floors took the place
+            of the ticks before it, or include them already.
 
     >>> Rebuild.parse(Rebuild(target=5, beats=0, floors={"1m": 3}).text()).floors
     {'1m': 3}
@@ -48,6 +49,7 @@ class Rebuild:
     target: int
     beats: int
     floors: Mapping[str, int]
+    before: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Rebuild:
@@ -63,20 +65,21 @@ class Rebuild:
         return self.floors.get(period.kind, 0)
 
 
-def begin_rebuild(log: Log, query: Query, partition: int) -> Rebuild | None:
+def begin_rebuild(log: Log, query: Query, partition: int, *, before: int = 0) -> Rebuild | None:
     """Return what a version that begins at the start has to do, or None when there are no older bars.
 
     Args:
         log: Where source and bars are.
         query: What is built.
         partition: Number of the partition.
+        before: Offset of the source up to which older versions have read.
     """
     floors = {p.kind: log.end_offsets(_bars(query, p))[partition] for p in query.frames}
     if not any(floors.values()):
         return None
     beats = log.end_offsets(naming.heartbeat_topic(query.context, query.entity.name)) if query.continuous else {}
     source = log.end_offsets(naming.topic(query.context, query.entity.name))
-    return Rebuild(target=source[partition], beats=beats.get(partition, 0), floors=floors)
+    return Rebuild(target=source[partition], beats=beats.get(partition, 0), floors=floors, before=before)
 
 
 def is_old(page: ViewPage, floor: int) -> Flags:
@@ -88,7 +91,7 @@ def is_old(page: ViewPage, floor: int) -> Flags:
     """
     below: Flags = page.offsets < floor
     if below.any():
-        below &= ~np.asarray(pc.equal(page.data.column("origin"), HISTORY).fill_null(False))
+        below &= ~is_history(page.data)
     return below
 
 
@@ -107,16 +110,24 @@ def old_bars(log: Log, query: Query, partition: int, rebuild: Rebuild) -> Iterat
         for name in known_keys(log, topic) if floor else ():
             key = keys.encode(name)
             if partition_of(key, partitions) == partition:
-                for page in _pages(log, topic, key + keys.SEPARATOR.encode()):
+                for page in pages(log, topic, key + keys.SEPARATOR.encode()):
                     rows = np.flatnonzero(is_old(page, floor))
                     if rows.size:
                         yield _deletion(topic, partition, page, rows.tolist())
 
 
-def _pages(log: Log, topic: str, prefix: bytes) -> Iterator[ViewPage]:
-    start = prefix
+def pages(log: Log, topic: str, start: bytes, stop: bytes | None = None) -> Iterator[ViewPage]:
+    """Yield the newest record of each key of a range, some thousands at a time.
+
+    Args:
+        log: Where the topic is.
+        topic: A compact topic.
+        start: First key, or with no `stop` what all of them begin with.
+        stop: The key after the last one.
+    """
+    beyond = start + b"\xff" if stop is None else stop
     while True:
-        page = log.view(topic, start=start, stop=prefix + b"\xff", limit=PAGE)
+        page = log.view(topic, start=start, stop=beyond, limit=PAGE)
         if page.keys:
             yield page
         if len(page.keys) < PAGE:

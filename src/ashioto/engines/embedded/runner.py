@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
     from ashioto.engines.embedded.progress import Progress, Start
     from ashioto.log.base import Fence, Log
     from ashioto.logical.nodes import Query
+    from ashioto.period import Period
 
 LOGGER: Final = logging.getLogger("ashioto.engine")
 EMIT_INTERVAL: Final = 1.0
 """Seconds that live bars are coalesced for; final bars are written at once."""
+LOOK_INTERVAL: Final = 0.1
+"""Seconds between two looks for bars that others write; before bars are written there is always one."""
 
 
 class QueryRunner:
@@ -65,14 +70,10 @@ class QueryRunner:
         partitions = log.describe(naming.topic(query.context, query.entity.name)).spec.partitions
         check_grouping(query, partitions)
         self._books = [SessionBook(query, self._schedules) for _ in range(partitions)]
-        self._parts = [
-            PartitionRunner(log, plan, book, number, env=env, identity=identity, start=start, fence=fence)
-            for number, book in enumerate(self._books)
-        ]
-        self._catch_up_with_schedule()
-        for part in self._parts:
-            part.before_ticks = self._follow_schedule
+        self._made = partial(PartitionRunner, log, plan, env=env, identity=identity, start=start, fence=fence)
+        self._parts = [self._part(number) for number in range(partitions)]
         self._flushed_at = clock.monotonic()
+        self._looked_at = -math.inf
         self.written = 0
 
     @property
@@ -98,14 +99,13 @@ class QueryRunner:
             Whether there was anything to read.
         """
         self._follow_schedule()
-        busy = False
-        for part in self._parts:
+        busy = self._clock.monotonic() - self._looked_at >= LOOK_INTERVAL and self.look()
+        for number, part in enumerate(self._parts):
             busy = part.poll() or busy
             if part.urgent:
                 self.written += part.flush(self._clock.now_ms())
-            if part.rebuilt:
-                part.sweep(self._clock.now_ms())
-                busy = True
+            busy = self._tend(part) or busy
+            self._renew(number)
         if self._clock.monotonic() - self._flushed_at >= self._emit_interval:
             self.flush()
         return busy
@@ -114,14 +114,60 @@ class QueryRunner:
         """Write every changed bar now; returns how many."""
         self._flushed_at = self._clock.monotonic()
         count = sum(part.flush(self._clock.now_ms()) for part in self._parts)
+        for number in range(len(self._parts)):
+            self._renew(number)
         self.written += count
         return count
 
+    def look(self) -> bool:
+        """Take in the bars that others have written; returns whether there was anything."""
+        self._looked_at = self._clock.monotonic()
+        ends = {period: self._log.end_offsets(self._topic(period)) for period in self.query.frames}
+        found = False
+        for number, part in enumerate(self._parts):
+            found = part.follow(self._clock.now_ms(), {p: end[number] for p, end in ends.items()}) or found
+            self._renew(number)
+        return found
+
     def drain(self) -> int:
         """Read until there is nothing more, then write; returns how many bars that last write had."""
-        while self.poll():
-            pass
-        return self.flush()
+        while True:
+            while self.poll() or self.look():
+                pass
+            written = self.flush()
+            if not self.poll():
+                return written
+
+    def _part(self, number: int) -> PartitionRunner:
+        """Return what runs a partition, from the log on."""
+        part, book = self._made(self._books[number], number), self._books[number]
+        seen, offset = part.progress.schedule_offset, self._schedules.offset
+        if seen not in {-1, offset}:
+            part.reschedule(changes_since(self._log, self.query, book, self._schedules, seen), offset)
+        part.progress.schedule_offset = offset
+        part.before_ticks = self._follow_schedule
+        return part
+
+    def _renew(self, number: int) -> None:
+        """Begin a partition again from the log where bars that others wrote have overtaken it."""
+        while self._parts[number].stale:
+            if self._fence is not None:  # who has been replaced learns it here
+                self._log.append([], fence=self._fence)
+            self._parts[number] = self._part(number)
+            self._parts[number].follow(self._clock.now_ms())
+
+    def _tend(self, part: PartitionRunner) -> bool:
+        """Do some of what is left to do behind imported bars, and of older versions; returns whether there was any."""
+        if part.stale or not (part.repairing or part.rebuilt):
+            return False
+        if part.repairing:
+            self.written += part.repair(self._clock.now_ms())
+        else:
+            part.sweep(self._clock.now_ms())
+        return True
+
+    def _topic(self, period: Period) -> str:
+        return naming.bars_topic(self.query.context, self.query.entity.name, period)
 
     def _follow_schedule(self) -> None:
         """Take changed schedules over; while they do not hold together, those read before stay in use."""
@@ -132,14 +178,6 @@ class QueryRunner:
             return
         for part, book in zip(self._parts, self._books, strict=True) if changed else ():
             part.reschedule(book.reload(self._schedules), self._schedules.offset)
-
-    def _catch_up_with_schedule(self) -> None:
-        """Take over what was changed in the schedule while nothing ran."""
-        for part, book in zip(self._parts, self._books, strict=True):
-            seen, offset = part.progress.schedule_offset, self._schedules.offset
-            if seen not in {-1, offset}:
-                part.reschedule(changes_since(self._log, self.query, book, self._schedules, seen), offset)
-            part.progress.schedule_offset = offset
 
 
 def check_grouping(query: Query, partitions: int) -> None:

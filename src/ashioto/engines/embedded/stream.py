@@ -17,16 +17,19 @@ from ashioto.engines.embedded.batch import overflow_error
 from ashioto.engines.embedded.beats import Beats
 from ashioto.engines.embedded.core import BEGINNING, BarCore, Overflow
 from ashioto.engines.embedded.fold import FoldCounts, SumOverflow
+from ashioto.engines.embedded.following import Follower
+from ashioto.engines.embedded.intake import Intake, Overtaken
 from ashioto.engines.embedded.outbox import Outbox
 from ashioto.engines.embedded.progress import Progress, Start, progress_batch, progress_key, read_progress
 from ashioto.engines.embedded.rebuild import Rebuild, begin_rebuild, old_bars
+from ashioto.engines.embedded.refusing import OpaqueBars, refuse_opaque, ticks_inside
 from ashioto.engines.embedded.residency import Residency
 from ashioto.engines.embedded.ticks import prepare
 from ashioto.engines.embedded.topics import bars_batch
 from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ashioto.bars.algebra import Ints
     from ashioto.engines.embedded.beats import Beat
@@ -80,8 +83,16 @@ class PartitionRunner:
         self._core.now = self.progress.now_ms
         self._rebuild = None if self.progress.rebuild is None else Rebuild.parse(self.progress.rebuild)
         self._sweep: Iterator[Batch] | None = None
-        self._residency = Residency(log, self._core, partition=partition, rebuild=self._rebuild)
+        follower = Follower(log, query, partition, self.progress.followed, self._rebuild)
+        self._residency = Residency(log, self._core, partition=partition, rebuild=self._rebuild, sparse=follower.sparse)
+        self._residency.met_ticks = self.progress.ticks > 0
         self._residency.restore()
+        follower.sparse = self._residency.sparse()
+        self._intake = Intake(log, self._core, self._residency, follower, partition)
+        self._written = self.progress.source_offset
+        self.stale = False
+        """Whether a bar that somebody else wrote has overtaken what is in memory: begin again from the log."""
+        self._refused = False
         self.before_ticks: Callable[[], None] = _do_nothing
         """Called with ticks at hand, before they are folded: what was known of schedules before may be older."""
         self._core.before_touch = self._require
@@ -123,6 +134,9 @@ class PartitionRunner:
         """
         if not self._dirty:
             return 0
+        self.follow(now_ms)
+        if self.stale:
+            return 0
         written = 0
         overflows: list[Overflow] = []
         for period, table in self._core.changed(overflows=overflows).items():
@@ -131,10 +145,56 @@ class PartitionRunner:
                 self._outbox.batches.append(bars)
                 written += table.num_rows
                 self._outbox.reject_bars(bars, [o for o in overflows if o.period == period])
-        self._append([*self._outbox.batches, progress_batch([(self._key, self.progress)], now_ms)])
+        self._refused = True
+        self._append(self._outbox.batches, now_ms)
+        self._refused = False
         self._outbox.batches.clear()
         self._dirty = self._urgent = False
         self._residency.evict()
+        self._put_back(now_ms)
+        return written
+
+    def follow(self, now_ms: int, ends: Mapping[Period, int] | None = None) -> bool:
+        """Take in the bars that others have written.
+
+        Args:
+            now_ms: The time, for the record of the progress.
+            ends: Where the bars topics end; None looks.
+
+        Returns:
+            Whether there was anything.
+        """
+        try:
+            self._put_back(now_ms)
+            found = self._intake.follow(ends)
+        except Overtaken:
+            self.stale = found = True
+        self.stale = self.stale or (found and self._refused)  # bars wait to be written that may be older
+        self._dirty = self._dirty or found
+        return found
+
+    @property
+    def repairing(self) -> bool:
+        """Whether there is something to put right behind bars that others have written."""
+        return self._intake.repairs.due and (self._rebuild is None or self.rebuilt)
+
+    def repair(self, now_ms: int) -> int:
+        """Put some of it right, after all that has been read is written.
+
+        Args:
+            now_ms: The time, for the record of the progress.
+
+        Returns:
+            How many bars were written.
+        """
+        written = self.flush(now_ms)
+        if self.stale:
+            return written
+        if (batch := self._intake.repairs.step()) is not None:
+            self._append([batch], now_ms)
+            written += len(batch.keys)
+            self._put_back(now_ms)
+        self._dirty = self._dirty or not self.repairing
         return written
 
     def reschedule(self, changes: Iterable[Change], offset: int) -> None:
@@ -168,16 +228,28 @@ class PartitionRunner:
         if self._rebuild is None:
             return
         self.flush(now_ms)
+        if self.stale:
+            return
         if self._sweep is None:
             self._sweep = old_bars(self._log, self._plan.query, self._partition, self._rebuild)
         if (batch := next(self._sweep, None)) is not None:
-            self._append([batch])
+            self._append([batch], now_ms)
             return
-        self._append([progress_batch([(self._key, replace(self.progress, rebuild=None))], now_ms)])
         self.progress.rebuild = self._rebuild = self._sweep = self._residency.rebuild = None
+        self._append([], now_ms)
 
-    def _append(self, batches: list[Batch]) -> None:
-        self._log.append(batches, fence=self._fence)
+    def _append(self, batches: list[Batch], now_ms: int) -> None:
+        """Append records, and how far has been read and followed."""
+        self.progress.followed = self._intake.text(batches, self._written)
+        record = progress_batch([(self._key, self.progress)], now_ms)
+        self._intake.appended(self._log.append([*batches, record], fence=self._fence))
+        self._written = self.progress.source_offset
+
+    def _put_back(self, now_ms: int) -> None:
+        """Write bars again that were written by others at the very moment of an append, and overwritten by it."""
+        while (batches := self._intake.overwritten(self._outbox)) is not None:
+            if batches:
+                self._append(batches, now_ms)
 
     def _restored(self, names: list[str], start: Start) -> Progress:
         """Return the progress to go on from, and note whether it stands in the log as it is."""
@@ -190,7 +262,12 @@ class PartitionRunner:
             known = self._taken_over(tuple(env), start)
         if known is not None:
             return replace(known, problem=None)
-        return first_progress(self._log, self._plan.query, self._partition) if start.begins == "start" else Progress()
+        if start.begins == "previous":
+            return Progress()
+        identities = [progress_key(tuple(env), context, name, self._partition) for name in start.older]
+        older = [read_progress(self._log, key) for key in identities]
+        before = max((p.source_offset for p in older if p is not None), default=0)
+        return first_progress(self._log, self._plan.query, self._partition, before=before)
 
     def _taken_over(self, env: tuple[str, ...], start: Start) -> Progress | None:
         """Return the progress of the newest older version that has any; bars that are final sooner are yet to be so."""
@@ -238,6 +315,7 @@ class PartitionRunner:
             return False
         self.before_ticks()
         stop = found.base_offset + len(found.keys)
+        self._residency.met_ticks = True
         self._reading = found
         self._fold(*self._divert_late(*self._without_deletions(found)), stop - 1)
         self._residency.cuts = {c for c in self._residency.cuts if c >= stop}
@@ -269,6 +347,10 @@ class PartitionRunner:
         except BarsReadBack:
             self._fold(batch, offsets, cut)
             return
+        except OpaqueBars as bars:
+            refused = np.searchsorted(offsets, ticks_inside(self._plan.query, self._book, prepared.ticks, bars))
+            self._fold(*self._late(batch, offsets, refused, bars.reason), cut)
+            return
         self._reject(batch, offsets, prepared.rejected.rows, prepared.rejected.reasons)
         self._count(counts)
 
@@ -287,6 +369,7 @@ class PartitionRunner:
         low, cut = self._piece
         if any(low <= c < cut for c in self._residency.cuts):
             raise BarsReadBack
+        refuse_opaque(self._core.tables[period], period, codes, starts, cut)
 
     def _count(self, counts: FoldCounts) -> None:
         self.progress.ticks += counts.ticks
@@ -315,10 +398,15 @@ class PartitionRunner:
                 late &= column.is_valid().to_numpy(zero_copy_only=False)
         if not late.any():
             return batch, offsets
-        rows = batch.take(pa.array(np.flatnonzero(late)))
-        self._outbox.late(rows)
-        self.progress.late += rows.num_rows
-        kept = np.flatnonzero(~late)
+        return self._late(batch, offsets, np.flatnonzero(late))
+
+    def _late(
+        self, batch: pa.RecordBatch, offsets: Ints, rows: Ints, why: str | None = None
+    ) -> tuple[pa.RecordBatch, Ints]:
+        """Send some ticks to the late topic; returns the others."""
+        self._outbox.late(batch.take(pa.array(rows)), why)
+        self.progress.late += rows.size
+        kept = np.setdiff1d(np.arange(batch.num_rows), rows)
         return batch.take(pa.array(kept)), offsets[kept]
 
     def _reject(self, batch: pa.RecordBatch, offsets: Ints, rows: list[int], reasons: list[str]) -> None:
@@ -330,15 +418,16 @@ def _do_nothing() -> None:
     """Do nothing: schedules never change."""
 
 
-def first_progress(log: Log, query: Query, partition: int) -> Progress:
+def first_progress(log: Log, query: Query, partition: int, *, before: int = 0) -> Progress:
     """Return the progress of a version that makes every bar anew, from the first tick there is.
 
     Args:
         log: Where source and bars are.
         query: What is built.
         partition: Number of the partition.
+        before: Offset of the source up to which older versions have read.
     """
-    rebuild = begin_rebuild(log, query, partition)
+    rebuild = begin_rebuild(log, query, partition, before=before)
     if rebuild is None:
         return Progress()
     beats = naming.heartbeat_topic(query.context, query.entity.name)

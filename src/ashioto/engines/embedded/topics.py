@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ashioto import keys, naming
+from ashioto import naming
+from ashioto.bars.keys import bar_keys
 from ashioto.control.topics import HEARTBEATS_KEPT_MS, control_topics, marker_schema
 from ashioto.engines.embedded.output import bar_schema
 from ashioto.log.base import Batch, TopicSpec
-from ashioto.schema.arrow import int64_view, key_column, storage_schema
+from ashioto.schema.arrow import int64_view, storage_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.logical.nodes import Query
     from ashioto.period import Period
@@ -40,6 +38,7 @@ OFFSETS_SCHEMA: Final = pa.schema(
         ("problem", pa.string()),
         ("rebuild", pa.string()),
         ("schedule_offset", pa.int64()),
+        ("followed", pa.string()),
     ]
 )
 DEAD_SCHEMA: Final = pa.schema(
@@ -114,15 +113,6 @@ def bars_batch(plan: CompiledQuery, period: Period, partition: int, table: pa.Ta
         timestamps=np.ascontiguousarray(int64_view(data.column("bucket_start"))),
         data=data,
     )
-
-
-def bar_keys(data: pa.RecordBatch, group_by: Sequence[str]) -> pa.Array:
-    """Return the key bytes of bars; shape (rows,)."""
-    prefix = pc.cast(key_column(group_by, data).dictionary_decode(), pa.string())
-    start = pc.utf8_lpad(
-        pc.cast(pc.cast(data.column("bucket_start"), pa.int64()), pa.string()), keys.TIME_DIGITS, padding="0"
-    )
-    return pc.cast(pc.binary_join_element_wise(prefix, start, keys.SEPARATOR), pa.binary())
 
 
 def record_bytes(row: pa.RecordBatch) -> bytes:

@@ -123,6 +123,15 @@ class Versions:
             runner = self.runner
             self._guarded(self._running, lambda: runner.flush() > 0)
 
+    def look(self) -> bool:
+        """Take in the bars that others have written; returns whether there was anything.
+
+        Raises:
+            StaleEpochError: Another host has taken over.
+            LeaseLostError: Another host has taken over.
+        """
+        return self.runner is not None and self._running is not None and self._guarded(self._running, self.runner.look)
+
     def stop(self) -> None:
         """Write what has been read, and run no more."""
         self.flush()

@@ -1,0 +1,1 @@
+"""Brings history into bars, and says whether it is right."""

@@ -1,0 +1,59 @@
+"""A log that can be read and takes nothing in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ashioto.log.base import Appended
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.log.base import Batch, Fence, Log, Slice, TopicInfo, TopicSpec, ViewPage
+
+
+class DryLog:
+    """Lets everything be read and writes nothing, so that a dry run takes the very steps of a real one.
+
+    Args:
+        log: The log that is read.
+
+    >>> DryLog.append.__name__
+    'append'
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def create(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Create nothing."""
+        del specs
+        return []
+
+    def describe(self, topic: str) -> TopicInfo:
+        """Return how a topic was declared and which offsets it holds."""
+        return self._log.describe(topic)
+
+    def append(self, batches: Sequence[Batch], *, fence: Fence | None = None) -> list[Appended]:
+        """Write nothing, and say where it would have gone."""
+        del fence
+        ends = {batch.topic: self._log.end_offsets(batch.topic) for batch in batches}
+        return [
+            Appended(topic=b.topic, partition=b.partition, base_offset=ends[b.topic][b.partition], count=len(b.keys))
+            for b in batches
+        ]
+
+    def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
+        """Return records from an offset on."""
+        return self._log.read(topic, partition, offset, max_rows=max_rows)
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Return the offset of the next record, by partition."""
+        return self._log.end_offsets(topic)
+
+    def view(
+        self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
+        reverse: bool = False,
+    ) -> ViewPage:  # fmt: skip
+        """Return the newest record of each key in a range."""
+        return self._log.view(topic, start=start, stop=stop, limit=limit, reverse=reverse)
