@@ -68,7 +68,12 @@ class EngineHost:
     @property
     def runners(self) -> list[QueryRunner]:
         """What runs, by context and query."""
-        return [v.runner for _, v in sorted(self._queries.items()) if v.runner is not None]
+        return list(self.running().values())
+
+    def running(self) -> dict[str, QueryRunner]:
+        """Return what runs by its registered name, in the order of context and query."""
+        found = [(v.running, v.runner) for _, v in sorted(self._queries.items())]
+        return {version.name: runner for version, runner in found if version is not None and runner is not None}
 
     def step(self) -> bool:
         """Campaign, or renew, follow what is registered, and let each query read and write once.
