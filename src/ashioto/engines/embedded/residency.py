@@ -135,6 +135,11 @@ class Residency:
         limit = 2 if first is None else _PAGE
         while True:
             page = self._log.view(self._topic(period), start=prefix, stop=stop, limit=limit, reverse=True)
+            if kept and page.data.schema != kept[0].schema:
+                raise LogError(
+                    f"the columns of {self._topic(period)} were changed while its bars were read",
+                    hint="they are read again in a moment", topic=self._topic(period),
+                )  # fmt: skip
             for row in np.flatnonzero(self._readable(period, page)).tolist():
                 bar = page.data.slice(row, 1)
                 kept.append(bar)
