@@ -1,9 +1,10 @@
 # `make setup` once (the others do it by themselves), `make demo` to see everything, `make test` and `make check` before a commit.
 PYTHON ?= python3
 BIN := .venv/bin
+SEEDS ?= 10000
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test simulate check clean
 
 setup: $(STAMP)
 
@@ -17,6 +18,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -q --cov=ashioto --cov-report=term:skip-covered --cov-fail-under=90
+
+simulate: $(STAMP)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 check: $(STAMP)
 	scripts/check

@@ -1,9 +1,10 @@
 """Measures how long after its deadline a final bar can be read, in real time, through the embedded log.
 
-Run as `python bench/final_delay.py [--symbols 100 1000] [--seconds 30] [--folder FOLDER]`. One process sends ticks of
-every symbol, one runs the engine and the heartbeats as `rc dev` does, and this one looks for new bars of one second as
-fast as it can. A bar's deadline is its end and the grace. Beside it stands one bare durable append of as many bars,
-since a final bar costs two commits: one of the heartbeats, one of the bars.
+Run as `python bench/final_delay.py [--symbols 1000 10000] [--base 1m] [--deadlines 5] [--folder FOLDER]`. After
+`rc infra apply`, `rc engine run` and `rc hb run` run as processes of their own, another one sends ticks of every
+symbol, and this one looks for new bars as fast as it can. A bar's deadline is its end and the grace; all symbols share
+it. Beside the delay stands where it went, by the times at which the log began to write the markers and the bars, and
+one bare durable append of as many bars, since a final bar costs two commits: one of the heartbeats, one of the bars.
 """
 
 from __future__ import annotations
@@ -13,52 +14,33 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import apsw
 import numpy as np
 import pyarrow as pa
-from market import Hours, Rate, symbol_names
+from market import Rate, declared, environment, make_project, schedule_batch, start_role, symbol_names
 
-import ashioto as ao
 from ashioto import Period
-from ashioto.cli.dev import DevServer, run_until_stopped
-from ashioto.cli.dev_screen import Screen
 from ashioto.cli.ticks_simulate import run as simulate
 from ashioto.clock import SystemClock
-from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.log.base import Batch
 from ashioto.log.embedded import EmbeddedLog
 from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schema.arrow import int64_view
 from ashioto.testing.ticks import SimulationOptions, TickSimulator
 
-GRACE = timedelta(milliseconds=200)
-TOPIC = "bench.rate_bars_1s"
-WARM_UP = 5
-"""Seconds until everything is compiled and every symbol has had a tick."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-context = ao.Context("bench")
-bars = (
-    context.events(Rate)
-    .time_frame(
-        Hours,
-        (Rate.symbol == Hours.symbol) & (Hours.open <= Rate.at) & (Rate.at < Hours.close),
-        day_key=Hours.market_date,
-    )
-    .tumbling(Rate.at, Period.seconds(1), ensure_continuous=True, grace=GRACE)
-    .select(**ao.ohlcv(Rate.price, Rate.size))
-    .to_query()
-)
+    from ashioto.log.base import Ints
 
-
-def prepare(log: EmbeddedLog, symbols: int) -> None:
-    """Make the topics and a schedule that is open all day."""
-    ensure_topics(log, [context])
-    today = datetime.now(UTC).date()
-    rows = calendar_sessions("24x7", today - timedelta(days=1), today + timedelta(days=2)).to_table()
-    parts = [rows.append_column("symbol", [[name] * rows.num_rows]) for name in symbol_names(symbols)]
-    context.set(Hours, log=log).add_range(pa.concat_tables(parts))
+WARM_UP = 8
+"""Seconds until everything runs and is compiled."""
+WRITES = "SELECT base_offset, ts FROM batches JOIN topics USING (topic_id) WHERE name = ? ORDER BY base_offset"
 
 
 def send(path: Path, symbols: int, rate: float) -> None:
@@ -66,48 +48,92 @@ def send(path: Path, symbols: int, rate: float) -> None:
     with EmbeddedLog(path) as log:
         keys = [(name,) for name in symbol_names(symbols)]
         simulator = TickSimulator(Rate.__entity__, keys, SimulationOptions(rate=rate))
-        simulate(context.set(Rate, log=log), simulator, SystemClock(), None, [None] * symbols)
+        simulate(declared()[0].set(Rate, log=log), simulator, SystemClock(), None, [None] * symbols)
 
 
-def serve(path: Path) -> None:
-    """Run the project until stopped."""
-    with EmbeddedLog(path) as log:
-        run_until_stopped(DevServer(log=log, contexts=[context]), Screen(sys.stderr))
+class Watch:
+    """Sees final bars appear, and finds out later where their delay went.
 
+    Args:
+        log: Where they are.
+        period: Their frame.
+        grace_ms: How long after its end a bar waits.
+    """
 
-def watch(path: Path, seconds: float) -> np.ndarray:
-    """Return the delay of every final bar that appears in a stretch of time, ms."""
-    clock, grace = SystemClock(), GRACE // timedelta(milliseconds=1)
-    delays: list[int] = []
-    newest: dict[str, int] = {}
-    with EmbeddedLog(path) as log:
-        offset, end = log.end_offsets(TOPIC)[0], clock.monotonic() + seconds
-        while clock.monotonic() < end:
-            part = log.read(TOPIC, 0, offset)
+    def __init__(self, log: EmbeddedLog, period: Period, grace_ms: int) -> None:
+        self._log, self._grace = log, grace_ms
+        self.topic = f"bench.rate_bars_{period.kind}"
+        self._offset = log.end_offsets(self.topic)[0]
+        self.seen: list[tuple[int, int, int, int]] = []
+        """Deadline, ms; when it was seen, ms; offset in the topic; how many bars."""
+        self._newest: dict[str, int] = {}
+
+    def watch(self, deadlines: int, patience_s: float) -> None:
+        """Look until so many deadlines and a moment more have passed."""
+        clock = SystemClock()
+        end = clock.monotonic() + patience_s
+        while clock.monotonic() < end and len({deadline for deadline, *_ in self.seen}) <= deadlines:
+            part = self._log.read(self.topic, 0, self._offset)
             now = clock.now_ms()
             if part is None:
                 clock.sleep(0.001)
                 continue
-            offset = part.base_offset + part.data.num_rows
-            final = part.data.filter(part.data.column("final"))
-            ends = int64_view(final.column("bucket_end")).tolist()
-            for symbol, until in zip(final.column("symbol").to_pylist(), ends, strict=True):
-                if until > newest.get(symbol, 0):  # a final bar that is revised counts once
-                    newest[symbol] = until
-                    delays.append(now - until - grace)
-    return np.array(delays)
+            self._note(part.data, now, self._offset)
+            self._offset = part.base_offset + part.data.num_rows
+
+    def _note(self, data: pa.RecordBatch, now: int, offset: int) -> None:
+        final = data.filter(data.column("final"))
+        fresh: dict[int, int] = {}
+        ends = int64_view(final.column("bucket_end")).tolist()
+        for symbol, until in zip(final.column("symbol").to_pylist(), ends, strict=True):
+            if until > self._newest.get(symbol, 0):  # a final bar that is revised counts once
+                self._newest[symbol] = until
+                fresh[until] = fresh.get(until, 0) + 1
+        self.seen += [(until + self._grace, now, offset, count) for until, count in fresh.items()]
+
+    def delays(self) -> Ints:
+        """Return the delay of every bar, ms."""
+        return np.concatenate([np.full(count, now - deadline) for deadline, now, _, count in self.whole()])
+
+    def whole(self) -> list[tuple[int, int, int, int]]:
+        """Return what was seen, without the first and the last deadline: the watch may have cut into them."""
+        cut = {min(self.seen)[0], max(self.seen)[0]}
+        return [one for one in self.seen if one[0] not in cut]
+
+    def shares(self, path: Path) -> tuple[float, float, float]:
+        """Return the medians of where the delay of the last bar went, ms.
+
+        That is from the deadline until the markers began to be written, from then until the bars were, and from then
+        until they were seen.
+        """
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        bars = dict(connection.execute(WRITES, (self.topic,)))
+        beats = {}
+        for base, ts in connection.execute(WRITES, ("bench.rate_hb",)):
+            part = self._log.read("bench.rate_hb", 0, base, max_rows=1)
+            assert part is not None
+            if part.data.column("kind")[0].as_py() == "final":
+                beats[int(int64_view(part.data.column("due"))[0])] = ts
+        found = []
+        for deadline in sorted({one[0] for one in self.whole()}):
+            seen, offset = max((now, offset) for due, now, offset, _ in self.whole() if due == deadline)
+            written = bars[max(base for base in bars if base <= offset)]
+            found.append((beats[deadline] - deadline, written - beats[deadline], seen - written))
+        connection.close()
+        first, second, third = np.median(np.array(found), axis=0).tolist()
+        return first, second, third
 
 
-def bare_append(path: Path, symbols: int) -> float:
+def bare_append(path: Path, topic: str, symbols: int) -> float:
     """Return how long one durable append of a bar of every symbol takes, ms, the median of twenty."""
     took = []
     with EmbeddedLog(path) as log:
-        part = log.read(TOPIC, 0, 0, max_rows=symbols)
+        part = log.read(topic, 0, 0, max_rows=symbols)
         assert part is not None
-        spec = log.describe(TOPIC).spec
+        spec = log.describe(topic).spec
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, EmbeddedLog(Path(folder, "bare.db")) as log:
         log.create([spec])
-        batch = Batch(topic=TOPIC, partition=0, keys=part.keys, timestamps=part.timestamps, data=part.data)
+        batch = Batch(topic=topic, partition=0, keys=part.keys, timestamps=part.timestamps, data=part.data)
         for _ in range(20):
             start = time.perf_counter()
             log.append([batch])
@@ -115,46 +141,62 @@ def bare_append(path: Path, symbols: int) -> float:
     return float(np.median(took)) * 1000
 
 
-def measure(path: Path, symbols: int, seconds: float, rate: float) -> None:
+@contextmanager
+def running(folder: Path, path: Path, symbols: int, rate: float) -> Iterator[None]:
+    """Run engine, heartbeat and ticks until the block ends."""
+    sender = [sys.executable, __file__, "--log", str(path), "--symbols", str(symbols), "--rate", str(rate)]
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        started.append(start_role(folder, "engine", "run"))
+        started.append(start_role(folder, "hb", "run"))
+        started.append(subprocess.Popen(sender, env=environment()))
+        yield
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait()
+
+
+def measure(folder: Path, symbols: int, options: argparse.Namespace) -> None:
+    period, grace = Period.parse(options.base), timedelta(milliseconds=options.grace_ms)
+    path = make_project(folder, (period.kind,), grace)
+    today = datetime.now(UTC).date()
     with EmbeddedLog(path) as log:
-        prepare(log, symbols)
-    command = [sys.executable, __file__, "--log", str(path), "--symbols", str(symbols), "--rate", str(rate)]
-    with (
-        subprocess.Popen([*command, "--role", "serve"], stderr=subprocess.DEVNULL) as server,
-        subprocess.Popen([*command, "--role", "send"]) as sender,
-    ):
-        try:
+        log.append([schedule_batch(symbols, calendar_sessions("24x7", today, today + timedelta(days=10)))])
+        rate = options.rate or max(min(2.0, 12_000 / period.millis), 0.1)
+        with running(folder, path, symbols, rate):
             time.sleep(WARM_UP)
-            delays = watch(path, seconds)
-        finally:
-            sender.terminate()
-            server.terminate()
-    bare = bare_append(path, symbols)
+            watch = Watch(log, period, options.grace_ms)
+            watch.watch(options.deadlines + 1, (options.deadlines + 3) * period.millis / 1000)
+        delays, (sent, made, read) = watch.delays(), watch.shares(path)
+    bare = bare_append(path, watch.topic, symbols)
     p50, p99 = np.percentile(delays, [50, 99])
     print(
-        f"{symbols:5,} symbols, {len(delays):6,} final bars of 1s: readable {p50:.0f} ms after the deadline (p50), "
-        f"{p99:.0f} ms (p99), {delays.max():.0f} ms at most; to reach: p99 50 ms. "
-        f"A bare durable append of {symbols:,} bars: {bare:.1f} ms, so p50 is {p50 / bare:.1f} times that"
+        f"{symbols:6,} symbols, {len(delays):7,} final bars of {period.kind} ({rate:g} ticks a second each, grace "
+        f"{options.grace_ms} ms): readable {p50:.0f} ms after the deadline (p50), {p99:.0f} ms (p99), "
+        f"{delays.max():.0f} ms at most; to reach: p99 50 ms.\n    of which (medians, last bar) {sent:.0f} ms until "
+        f"the markers are written, {made:.0f} ms until the bars are, {read:.0f} ms until they are read. A bare durable "
+        f"append of {symbols:,} bars: {bare:.1f} ms, so p50 is {p50 / bare:.1f} times that",
+        flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--symbols", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--rate", type=float, default=2.0, help="Ticks a second of each symbol.")
+    parser.add_argument("--symbols", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--base", default="1m", help="Frame of the bars.")
+    parser.add_argument("--deadlines", type=int, default=5)
+    parser.add_argument("--grace-ms", type=int, default=2_000)
+    parser.add_argument("--rate", type=float, help="Ticks a second of each symbol; by default about twelve a bar.")
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     parser.add_argument("--log", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--role", choices=["serve", "send"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.role == "serve":
-        serve(options.log)
-    elif options.role == "send":
+    if options.log:
         send(options.log, options.symbols[0], options.rate)
-    else:
-        for symbols in options.symbols:
-            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-                measure(Path(folder, "log.db"), symbols, options.seconds, options.rate)
+        return
+    for symbols in options.symbols:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            measure(Path(folder), symbols, options)
 
 
 if __name__ == "__main__":

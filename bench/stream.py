@@ -18,58 +18,38 @@ import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from market import FRAMES, declared, symbol_names
+from market import FRAMES, declared, schedule_batch, symbol_names
 
-from ashioto.clock import SystemClock
+from ashioto.clock import ManualClock, SystemClock
+from ashioto.control.election import LeaseElection
+from ashioto.control.processes import this_process
+from ashioto.control.roles import heartbeat_role
+from ashioto.control.specs import derive_spec, spec_batch
 from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.engines.embedded.runner import QueryRunner
-from ashioto.heartbeat.inprocess import InProcessHeartbeat
-from ashioto.log.base import Batch
+from ashioto.heartbeat.orchestrator import Orchestrator
+from ashioto.log.base import Batch, Fence
 from ashioto.log.embedded import EmbeddedLog
 from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schema.arrow import from_numpy, key_column, storage_schema
 
-if TYPE_CHECKING:
-    from ashioto.log.base import Log
-
+ENV = ("dev", "local")
+GRACE = timedelta(seconds=1)
 ROWS = 100_000
 RATE = 5
 """Ticks a millisecond of event time, over all symbols: so 20 M ticks are 67 minutes of market."""
 START = int(datetime(2024, 3, 4, tzinfo=UTC).timestamp()) * 1000
 
 
-def prepare(log: Log, symbols: int) -> None:
-    """Make the topics and a schedule that is open for 24 hours a day."""
-    context, query = declared(grace=timedelta(seconds=1))
+def prepare(log: EmbeddedLog, symbols: int) -> None:
+    """Make the topics, a schedule that is open for 24 hours a day, and the specification of the heartbeats."""
+    context, query = declared(grace=GRACE)
     ensure_topics(log, [context])
-    sessions = calendar_sessions("24x7", date(2024, 3, 1), date(2024, 3, 31))
-    names = [name for name in symbol_names(symbols) for _ in range(len(sessions))]
-    assert query.time_frame is not None
-    schema = storage_schema(query.time_frame.schedule)
-    columns = [np.tile(c, symbols) for c in (sessions.opens, sessions.closes, sessions.days)]
-    data = pa.RecordBatch.from_arrays(
-        [
-            pa.array(names).dictionary_encode(),
-            *(from_numpy(c, schema.field(i + 1).type) for i, c in enumerate(columns)),
-        ],
-        schema=schema,
-    )
-    stamps = np.zeros(len(names), dtype=np.int64)
-    log.append(
-        [
-            Batch(
-                topic="bench.hours",
-                partition=0,
-                keys=key_column(["symbol", "open"], data),
-                timestamps=stamps,
-                data=data,
-            )
-        ]
-    )
+    log.append([schedule_batch(symbols, calendar_sessions("24x7", date(2024, 3, 1), date(2024, 3, 31)))])
+    log.append([spec_batch(ENV, [derive_spec(query, version=1, updated_ms=START)])])
 
 
 def tick_batch(first: int, symbols: int, schema: pa.Schema) -> Batch:
@@ -100,15 +80,18 @@ def send(path: Path, batches: list[Batch]) -> float:
 def engine(path: Path, ticks: int) -> None:
     """Run the engine and the heartbeats until so many ticks are in durable bars; print the wall time of that."""
     with EmbeddedLog(path) as log:
-        query = declared(grace=timedelta(seconds=1))[1]
-        runner = QueryRunner(log, query, clock=SystemClock())
+        runner = QueryRunner(log, declared(grace=GRACE)[1], clock=SystemClock())
         before = runner.progress[0].source_offset
-        beat = InProcessHeartbeat(log, query, start_ms=START - 1)
+        clock = ManualClock(START)
+        beats = Orchestrator(log, env=ENV, context="bench", clock=clock)
+        role = LeaseElection(log, heartbeat_role(ENV, "bench"), holder=this_process(), clock=SystemClock())
+        beats.promote(Fence(name=role.name, epoch=role.campaign() or 0), "bench")
         print("ready", before, flush=True)
         while runner.progress[0].source_offset < ticks:
             busy = runner.poll()
-            read = runner.progress[0].source_offset
-            beat.send(START + read // RATE)
+            clock.advance(max(START + runner.progress[0].source_offset // RATE - clock.now_ms(), 0))
+            while beats.step():
+                pass
             if not busy:
                 time.sleep(0.001)
         runner.drain()
@@ -126,7 +109,7 @@ def answer(process: subprocess.Popen[str]) -> str:
 
 
 def measure(folder: Path, ticks: int, symbols: int) -> None:
-    schema = storage_schema(declared(grace=timedelta(seconds=1))[1].entity)
+    schema = storage_schema(declared(grace=GRACE)[1].entity)
     batches = [tick_batch(first, symbols, schema) for first in range(0, ticks, ROWS)]
     alone, path = folder / "alone.db", folder / "log.db"
     for file in (alone, path):

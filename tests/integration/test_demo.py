@@ -48,7 +48,7 @@ def test_the_demo_shows_what_it_says(
     assert "register: register trading_rate_bars_v1" in applied
     assert again.startswith("nothing to do")
     first, second = (rows for rows in said.split("heartbeats\n")[1:])
-    assert [" active " in part.split("\n\n")[1] for part in (first, second)] == [True, True]
+    assert [" active " in part.split("\n\n")[0] for part in (first, second)] == [True, True]
     assert re.search(r"took over after \d+ ms, under epoch 2", said)
     around = section(said, "around the kill", year=str(datetime.now(UTC).year))
     assert len(around) == demo_live.BARS_BEFORE + demo_live.BARS_AFTER

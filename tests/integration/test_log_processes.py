@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.integration.log_processes import STATE, TICKS, batches, rows_of
+from tests.integration.log_processes import ALL, KEYED_ROWS, STATE, TICKS, batches, keys_of, rows_of
 
 from ashioto.errors import LogCorruptError, LogFullError
 from ashioto.log.embedded import EmbeddedLog
@@ -80,10 +80,10 @@ def test_three_processes_append_at_once_and_nothing_is_lost(tmp_path: Path) -> N
     assert len(xs) == sum(rows_of(x) for _, _, x in acked)
 
 
-def kill_at(file: Path, word: str, times: int) -> int:
+def kill_at(file: Path, word: str, times: int, *, what: str = "killed") -> int:
     """Kill a writer right after it has said a word so often; return the last append it acknowledged, or -1."""
     last, seen = -1, 0
-    with started("killed", file) as process:
+    with started(what, file) as process:
         for said in lines(process):
             last = int(said[1]) if said[0] == "ack" else last
             seen += said[0] == word
@@ -117,6 +117,52 @@ def test_a_killed_writer_leaves_every_acknowledged_append_and_no_half_of_another
         appends = assert_whole(file, acked)
         acked = appends - 1
     assert acked >= 30
+
+
+def found_in(log: EmbeddedLog) -> dict[bytes, tuple[int, int]]:
+    """Return writer and x of the newest record of each key."""
+    page = log.view("t.state")
+    values = zip(page.data.column("writer").to_pylist(), page.data.column("x").to_pylist(), strict=True)
+    return dict(zip(page.keys, values, strict=True))
+
+
+def assert_indexable(log: EmbeddedLog, newest: dict[bytes, tuple[int, int]]) -> None:
+    """Check the newest record of each key before and after the rest is indexed."""
+    assert found_in(log) == newest
+    list(log._indexer.steps("t.state", ALL))
+    assert list(log._writer.execute("SELECT count(*) FROM tail")) == [(0,)]
+    assert list(log._writer.execute("SELECT count(*) FROM newest")) == [(len(newest),)]
+    assert found_in(log) == newest
+
+
+def test_a_process_that_is_killed_while_it_indexes_leaves_a_right_view(tmp_path: Path) -> None:
+    file, tails = tmp_path / "log.db", 0
+    for word, times in [("ack", 1), ("step", 1), ("step", 5), ("step", 12), ("ack", 4), ("step", 21), ("step", 30)]:
+        acked = kill_at(file, word, times, what="index")
+        with EmbeddedLog(file, background=False) as log:
+            appends = log.end_offsets("t.state")[0] // KEYED_ROWS
+            assert appends > acked
+            tails += len(list(log._writer.execute("SELECT 1 FROM tail")))
+            assert_indexable(log, {key: (0, x) for x in range(appends) for key in keys_of(0, x)})
+    assert tails > 3
+
+
+def test_two_processes_that_append_and_index_at_once_agree(tmp_path: Path) -> None:
+    file, count = tmp_path / "log.db", 40
+    acked: list[tuple[int, int, int]] = []
+    with started("together", file, 0, count) as a, started("together", file, 1, count) as b:
+        talks = [lines(process) for process in (a, b)]
+        assert [next(talk) for talk in talks] == [["ready"]] * 2
+        for process in (a, b):
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for writer, talk in enumerate(talks):
+            acked += [(int(base), writer, int(x)) for _, x, base in talk]
+        assert [process.wait() for process in (a, b)] == [0, 0]
+    assert sorted(base for base, _, _ in acked) == list(range(0, 2 * count * KEYED_ROWS, KEYED_ROWS))
+    with EmbeddedLog(file, background=False) as log:
+        assert_indexable(log, {key: (writer, x) for _, writer, x in sorted(acked) for key in keys_of(writer, x)})
 
 
 def test_a_full_disk_refuses_whole_appends_and_the_log_goes_on_afterwards(tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def by_engine(expr: Expr, rows: list[tuple[Any, ...]]) -> Value:
 @example(expr=OVER, rows=[(0, 0, 0, 1e300, True)])
 @example(expr=Op(op="-", args=(OVER, OVER)), rows=[(0, 0, 0, 1e300, True)])
 @example(expr=Op(op="*", args=(Col(name="real"), Col(name="real"))), rows=[(0, 0, 0, 1e300, True)])
+@example(expr=Op(op="-", args=(Lit(type=INT64, value=None), Col(name="cents"))), rows=[(0, -(2**63), 0, 0.0, False)])
 def test_expressions_are_exact_and_overflow_is_told(expr: Expr, rows: list[tuple[Any, ...]]) -> None:
     got = by_engine(expr, rows)
     kind = type_of(expr, ENTITY)

@@ -7,47 +7,112 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ashioto.naming import topic
+
 if TYPE_CHECKING:
     from ashioto.clock import Clock
     from ashioto.deploy.target import DeployLog
     from ashioto.engines.embedded.host import EngineHost
+    from ashioto.log.base import Log
+    from ashioto.observe.health import Health
 
 LOG: Final = logging.getLogger("ashioto.engine")
 ENGINE_EXPIRE_S: Final = 10.0
 """A pass over many ticks, and the first compilation of a query, may take seconds in which nothing is renewed."""
+LOOK_S: Final = 0.5
+"""How often it is counted what it has done, seconds."""
+COUNTERS: Final = ("ticks", "out_of_session", "unknown_key", "late", "rejected")
 
 
 def run(
     *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the health endpoints; 0 picks a free one.")] = 0,
     log_format: Annotated[str, typer.Option(help="text or json, one line an event on stderr.")] = "text",
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Run every registered query, until ^C; a second one stands by."""
-    from ashioto.cli.hb_run import log_format_of
+    from ashioto.cli.role_logs import role_logs
+
+    with role_logs(LOG, log_format=log_format, log_level=log_level):
+        _run(port)
+
+
+def _run(port: int) -> None:
     from ashioto.cli.infra_target import deploy_log
     from ashioto.cli.project import open_project
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import SystemClock
     from ashioto.errors import UnsupportedError
-    from ashioto.observe.logs import configure_logs
+    from ashioto.observe.health import HealthServer
 
-    configure_logs(fmt=log_format_of(log_format), level=log_level)
     project = open_project()
     if project.config.engine.kind != "embedded":
         raise UnsupportedError(
             f'{project.config.file}: engine.kind = "{project.config.engine.kind}" runs its queries itself',
             hint='rc engine run is for engine.kind = "embedded"',
         )
-    env = (project.config.project.env, project.config.project.cluster)
-    host = engine_host(deploy_log(project.log), env=env, clock=SystemClock())
-    LOG.info("^C writes what has been read and ends")
-    with Stopping() as stopping:
-        try:
-            while not stopping:
-                if not host.step():
-                    stopping.wait(host.pause())
-        finally:
-            host.finish()
+    env, clock = (project.config.project.env, project.config.project.cluster), SystemClock()
+    host = engine_host(deploy_log(project.log), env=env, clock=clock)
+    watcher = Watched(host, project.log, clock)
+    registry = watcher.metrics.registry
+    with HealthServer(port, registry=registry, status=watcher.health, stale_after=ENGINE_EXPIRE_S) as server:
+        LOG.info("health on http://127.0.0.1:%d; ^C writes what has been read and ends", server.port)
+        with Stopping() as stopping:
+            try:
+                while not stopping:
+                    busy = host.step()
+                    watcher.turned()
+                    if not busy:
+                        stopping.wait(host.pause())
+            finally:
+                host.finish()
+
+
+class Watched:
+    """Knows how an engine stood when it was last turned over; asked from other threads, it reads no log.
+
+    Args:
+        host: The engine.
+        log: Where the ends of its sources are.
+        clock: Tells when.
+    """
+
+    def __init__(self, host: EngineHost, log: Log, clock: Clock) -> None:
+        from ashioto.observe.metrics import EngineMetrics
+
+        self.metrics = EngineMetrics()
+        self._host, self._log, self._clock = host, log, clock
+        self._known: set[str] = set()
+        self._looked = float("-inf")
+        self._health: Health
+        self.turned()
+
+    def turned(self) -> None:
+        """Note that it has been turned over now, and count twice a second."""
+        from ashioto.observe.health import Health
+
+        at = self._clock.monotonic()
+        self._health = Health(turned_at=at, ready=True)
+        if at - self._looked >= LOOK_S:
+            self._looked = at
+            self._count()
+
+    def health(self) -> Health:
+        """Return how it stands."""
+        return self._health
+
+    def _count(self) -> None:
+        running = self._host.running()
+        for name in self._known - running.keys():
+            self.metrics.forget(name)
+        self._known = set(running)
+        for name, runner in running.items():
+            counts = {c: sum(getattr(part, c) for part in runner.progress) for c in COUNTERS}
+            self.metrics.totals(name, **counts)
+            self.metrics.written(name, bars=runner.written)
+            self.metrics.running(name, present=True)
+            ends = self._log.end_offsets(topic(runner.query.context, runner.query.entity.name))
+            self.metrics.lag(name, records=sum(ends.values()) - sum(p.source_offset for p in runner.progress))
 
 
 def engine_host(log: DeployLog, *, env: tuple[str, ...], clock: Clock, holder: str = "") -> EngineHost:

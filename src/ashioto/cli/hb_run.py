@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ashioto.heartbeat.options import HeartbeatOptions
     from ashioto.heartbeat.service import HeartbeatService
     from ashioto.observe.health import Health, Leader
-    from ashioto.observe.logs import LogFormat
     from ashioto.observe.metrics import HeartbeatMetrics
 
 LOG: Final = logging.getLogger("ashioto.heartbeat")
@@ -39,18 +38,23 @@ def run(
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Keep bars on time, until ^C: active, or standing by until the active one is gone."""
+    from ashioto.cli.role_logs import role_logs
+
+    with role_logs(LOG, log_format=log_format, log_level=log_level):
+        _run(context or [], port)
+
+
+def _run(contexts: list[str], port: int) -> None:
     from ashioto.cli.infra_target import deploy_log
     from ashioto.cli.project import open_project
     from ashioto.cli.replay import SharedClock
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import SystemClock
     from ashioto.observe.health import HealthServer
-    from ashioto.observe.logs import configure_logs
     from ashioto.observe.metrics import HeartbeatMetrics
 
-    configure_logs(fmt=log_format_of(log_format), level=log_level)
     project = open_project()
-    names = [project.context(name).name for name in context] if context else [c.name for c in project.contexts]
+    names = [project.context(name).name for name in contexts] or [c.name for c in project.contexts]
     base, metrics = SystemClock(), HeartbeatMetrics()
     clock = SharedClock(project.log, base)
     env = (project.config.project.env, project.config.project.cluster)
@@ -60,24 +64,6 @@ def run(
         LOG.info("of %s; health on http://127.0.0.1:%d; ^C hands over", ", ".join(names), server.port)
         with Stopping() as stopping:
             turn_heartbeat(service, clock, stopping, watcher.turned)
-
-
-def log_format_of(text: str) -> LogFormat:
-    """Return what `--log-format` says.
-
-    Raises:
-        UsageError: It is neither `text` nor `json`.
-
-    >>> log_format_of("json")
-    'json'
-    """
-    from ashioto.errors import UsageError
-
-    if text == "text":
-        return "text"
-    if text == "json":
-        return "json"
-    raise UsageError(f"--log-format {text}: no such format", hint="text or json")
 
 
 def heartbeat_service(

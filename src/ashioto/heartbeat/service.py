@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Literal
 
-from ashioto.errors import LeaseLostError, LogBusyError, LogError, StaleEpochError
+from ashioto.errors import LeaseLostError, LogBusyError, LogError, LogFullError, StaleEpochError
 from ashioto.log.base import Fence
 from ashioto.observe.logs import fields
 
@@ -123,7 +123,7 @@ class ContextRole:
         if self._clock.monotonic() < self._next:
             return
         self.orchestrator.watch()
-        epoch = self.election.campaign()
+        epoch = self._campaign()
         if epoch is None:
             self._next = self._clock.monotonic() + CAMPAIGN_S
             if not self._told:
@@ -135,10 +135,17 @@ class ContextRole:
         self._turn("active")
         self.orchestrator.promote(Fence(name=self.election.name, epoch=epoch), self._holder)
 
+    def _campaign(self) -> int | None:
+        try:
+            return self.election.campaign()
+        except LogFullError as error:
+            LOG.warning("%s: the lease could not be taken: %s", self.context, error.message)
+            return None
+
     def _renew(self) -> None:
         try:
             self.election.renew()
-        except LogBusyError as error:  # the fence keeps others out until somebody really takes over
+        except (LogBusyError, LogFullError) as error:  # the fence keeps others out until somebody really takes over
             LOG.warning("%s: the lease could not be renewed: %s", self.context, error.message)
         self._next = self._clock.monotonic() + self._renew_s
 

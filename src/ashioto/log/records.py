@@ -24,11 +24,11 @@ def unknown_topic(topic: str) -> UnknownTopicError:
 
     >>> print(unknown_topic("trading.rate"))
     the topic trading.rate does not exist
-    Hint: `rc dev` creates the topics of a project
+    Hint: `rc infra apply` creates the topics of a project
     """
     return UnknownTopicError(
         f"the topic {topic} does not exist",
-        hint="`rc dev` creates the topics of a project",
+        hint="`rc infra apply` creates the topics of a project",
         topic=topic,
     )
 
@@ -135,7 +135,7 @@ def _keys(spec: TopicSpec, keys: pa.Array) -> pa.Array:
     if keys.null_count or (pa.types.is_dictionary(keys.type) and keys.dictionary.null_count):
         raise LogError(f"a batch for {spec.name} has a record without a key", topic=spec.name)
     if pa.types.is_dictionary(keys.type):
-        return _shrunk(keys, BINARY_CODES)
+        return shrunk(keys, BINARY_CODES)
     return keys if keys.type == pa.binary() else keys.cast(pa.binary())
 
 
@@ -160,7 +160,7 @@ def _column(spec: TopicSpec, field: pa.Field, column: pa.Array) -> pa.Array:
             column=field.name,
         )
     if coded and pa.types.is_dictionary(column.type):
-        return _shrunk(column, field.type)
+        return shrunk(column, field.type)
     if coded:
         return column.dictionary_encode().cast(field.type)
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
@@ -193,8 +193,17 @@ def projected(data: pa.RecordBatch, names: Sequence[str], schema: pa.Schema) -> 
     return pa.RecordBatch.from_arrays(columns, schema=schema.remove_metadata())
 
 
-def _shrunk(column: pa.DictionaryArray, kind: pa.DictionaryType) -> pa.DictionaryArray:
-    """Leave out entries that are not used: slices of one large set all share its dictionary."""
+def shrunk(column: pa.DictionaryArray, kind: pa.DictionaryType) -> pa.DictionaryArray:
+    """Return a column without entries that it does not use: slices of one large set all share its dictionary.
+
+    Args:
+        column: With a dictionary.
+        kind: The type it gets.
+
+    >>> whole = pa.array(["a"] + [str(n) for n in range(99)]).dictionary_encode()
+    >>> len(shrunk(whole.slice(0, 1), whole.type).dictionary)
+    1
+    """
     if column.type == kind and len(column.dictionary) <= max(len(column), _MIN_SHARED):
         return column
     return column.dictionary_decode().cast(kind.value_type).dictionary_encode().cast(kind)

@@ -82,7 +82,7 @@ class RowCodec:
     def decode(self, rows: Sequence[bytes]) -> pa.RecordBatch:
         """Return the rows that `encode` made bytes of."""
         if not rows:
-            return pa.RecordBatch.from_pylist([], schema=self._schema)
+            return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in self._schema], schema=self._schema)
         whole = np.frombuffer(b"".join(rows), dtype=np.uint8)
         sizes = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         starts = np.cumsum(sizes) - sizes

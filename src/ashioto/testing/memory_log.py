@@ -240,14 +240,19 @@ class MemoryLog:
             found.newest[key] = (part, int(row))
 
 
+def _rows(part: Slice, rows: list[int]) -> pa.RecordBatch:
+    return part.data.slice(rows[0], 1) if len(rows) == 1 else part.data.take(pa.array(rows))
+
+
 def _page(spec: TopicSpec, keys: list[bytes], found: list[tuple[Slice, int]]) -> ViewPage:
     by_part: dict[int, tuple[Slice, list[int]]] = {}
     for at, (part, _) in enumerate(found):
         by_part.setdefault(id(part), (part, []))[1].append(at)
-    taken = [part.data.take(pa.array([found[at][1] for at in places])) for part, places in by_part.values()]
+    taken = [_rows(part, [found[at][1] for at in places]) for part, places in by_part.values()]
     data = pa.Table.from_batches(taken, schema=spec.schema.remove_metadata())
     back = np.argsort(np.array([at for _, places in by_part.values() for at in places], dtype=np.int64))
-    rows = data.take(pa.array(back)).combine_chunks().to_batches()
+    ordered = data if len(found) < 2 else data.take(pa.array(back))
+    rows = ordered.combine_chunks().to_batches()
     return ViewPage(
         keys=keys,
         offsets=np.array([part.base_offset + row for part, row in found], dtype=np.int64),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ashioto.cli.engine_run import Watched, engine_host
 from ashioto.cli.hb_list import heartbeat_row, overdue_ms
 from ashioto.cli.hb_run import Turned, heartbeat_service
 from ashioto.cli.infra_target import deploy_log
@@ -46,6 +49,10 @@ def service(project: Project, clock: ManualClock, holder: str = "a") -> Heartbea
         deploy_log(project.log), ["trading"], env=ENV, clock=SharedClock(project.log, clock), base=clock,
         metrics=HeartbeatMetrics(), holder=holder,
     )  # fmt: skip
+
+
+def at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def listed(run: Callable[..., Result]) -> list[dict[str, Any]]:
@@ -134,3 +141,40 @@ def test_another_engine_runs_its_queries_itself(
     assert result.exit_code == 1
     assert "runs its queries itself" in result.output
     assert project.contexts
+
+
+def test_with_json_what_ends_a_role_is_a_line_too(
+    run: Callable[..., Result], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASHIOTO_ENGINE__KIND", "flink")
+    result = run("engine", "run", "--log-format", "json", code=1)
+    said = json.loads(result.output.splitlines()[-1])
+    assert (said["level"], said["exit_code"]) == ("ERROR", 1)
+    assert "runs its queries itself" in said["message"]
+    assert 'engine.kind = "embedded"' in said["hint"]
+    assert project.contexts
+
+
+def test_an_engine_counts_what_it_has_done(run: Callable[..., Result], spec: HeartbeatSpec, project: Project) -> None:
+    clock = ManualClock(OPEN + MINUTE)
+    trading = project.contexts[0]
+    rate: Any = trading.entities["Rate"]
+    trading.set(rate, log=project.log).add(rate(broker="SIM", symbol="BTCUSD", at=at(OPEN), price=Decimal(1)))
+    host = engine_host(deploy_log(project.log), env=ENV, clock=clock)
+    watcher = Watched(host, project.log, clock)
+    name = f"trading_rate_bars_v{spec.version}"
+
+    def counted(metric: str) -> float | None:
+        return watcher.metrics.registry.get_sample_value(f"ashioto_engine_{metric}", {"query": name})
+
+    assert counted("ticks_total") is None
+    host.drain()
+    clock.advance(600)
+    watcher.turned()
+    assert (counted("ticks_total"), counted("lag_records"), counted("running")) == (1, 0, 1)
+    assert watcher.health().ready
+    host.finish()
+    clock.advance(600)
+    watcher.turned()
+    assert counted("running") is None
+    assert run("infra", "status", code=3).exit_code == 3

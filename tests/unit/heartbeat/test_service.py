@@ -12,7 +12,7 @@ from tests.support_planning import START
 from ashioto.control.election import LeaseElection
 from ashioto.control.roles import heartbeat_role
 from ashioto.control.state import heartbeat_state
-from ashioto.errors import ClockJumpError, LeaseLostError, LogBusyError
+from ashioto.errors import ClockJumpError, LeaseLostError, LogBusyError, LogError, LogFullError
 from ashioto.heartbeat.guard import ClockGuard
 from ashioto.heartbeat.service import ContextRole, HeartbeatService
 from ashioto.log.base import Fence
@@ -54,6 +54,7 @@ class BusyLog:
     def __init__(self, inner: Leases) -> None:
         self._inner = inner
         self.errors = 0
+        self.kind: type[LogError] = LogBusyError
 
     def lease(self, name: str) -> Lease | None:
         """Return a lease."""
@@ -63,7 +64,7 @@ class BusyLog:
         """Change a lease, or refuse."""
         if self.errors:
             self.errors -= 1
-            raise LogBusyError("held by 4711")
+            raise self.kind("not now")
         return self._inner.change_lease(name, change)
 
 
@@ -211,11 +212,15 @@ def test_a_clock_that_jumps_ahead_stops_it_before_anything_is_sent(stage: Stage)
     assert stage.log.end_offsets("t.rate_hb") == before
 
 
-def test_a_log_that_is_busy_costs_neither_the_role_nor_the_process(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [LogBusyError, LogFullError])
+def test_a_log_that_is_busy_or_full_costs_neither_the_role_nor_the_process(
+    caplog: pytest.LogCaptureFixture, kind: type[LogError]
+) -> None:
     caplog.set_level(logging.WARNING)
     stage = Stage()
     stage.specify()
     refusing, busy = RefusingLog(stage.log), BusyLog(stage.log)
+    busy.kind = kind
     role = role_of(stage, "one", log=refusing, leases=busy)
     service = service_of(stage, role)
     busy.errors = 1

@@ -73,6 +73,15 @@ def either(a: Mask | None, b: Mask | None) -> Mask | None:
     return a | b
 
 
+def known(mask: Mask | None, null: Mask | None) -> Mask | None:
+    """Return where a mask is set and there is a value.
+
+    >>> known(np.array([True, True]), np.array([True, False])).tolist()
+    [False, True]
+    """
+    return mask if mask is None or null is None else mask & ~null
+
+
 def evaluate(expr: Expr, leaf: Callable[[Expr], Value], rows: int) -> Value:
     """Return the value of an expression in every row.
 
@@ -139,7 +148,8 @@ def rescale(value: Value, scale: int) -> Value:
     data = value.data.astype(np.int64)
     over = _too_large("*", [data, np.full_like(data, factor)], data.astype(np.float64) * factor)
     kind = DataType(name="decimal", precision=18, scale=scale)
-    return Value(type=kind, data=data * np.int64(factor), null=value.null, overflow=either(value.overflow, over))
+    overflow = either(value.overflow, known(over, value.null))
+    return Value(type=kind, data=data * np.int64(factor), null=value.null, overflow=overflow)
 
 
 def _too_large(op: str, args: Sequence[npt.NDArray[np.int64]], estimate: npt.NDArray[np.float64]) -> Mask | None:
@@ -229,7 +239,8 @@ def _arithmetic(op: str, args: list[Value], null: Mask | None, overflow: Mask | 
     scale = sum(a.type.scale for a in args) if op == "*" else args[0].type.scale
     is_int = all(a.type.name == "int64" for a in args)
     kind = INT64 if is_int else DataType(name="decimal", precision=18, scale=scale)
-    return Value(type=kind, data=result, null=null, overflow=either(overflow, _too_large(op, ints, estimate)))
+    over = known(_too_large(op, ints, estimate), null)
+    return Value(type=kind, data=result, null=null, overflow=either(overflow, over))
 
 
 def _apply(op: str, args: Sequence[N]) -> N:

@@ -11,7 +11,7 @@ from ashioto.engines.embedded.keptlog import KeptLog
 from ashioto.engines.embedded.runner import EMIT_INTERVAL
 from ashioto.engines.embedded.versions import Site, Versions, plan_of
 from ashioto.engines.embedded.warmup import warm_up
-from ashioto.errors import AshiotoError, LeaseLostError, LogBusyError, StaleEpochError, UnknownTopicError
+from ashioto.errors import AshiotoError, LeaseLostError, LogBusyError, LogFullError, StaleEpochError, UnknownTopicError
 from ashioto.log.base import Fence
 
 if TYPE_CHECKING:
@@ -68,7 +68,12 @@ class EngineHost:
     @property
     def runners(self) -> list[QueryRunner]:
         """What runs, by context and query."""
-        return [v.runner for _, v in sorted(self._queries.items()) if v.runner is not None]
+        return list(self.running().values())
+
+    def running(self) -> dict[str, QueryRunner]:
+        """Return what runs by its registered name, in the order of context and query."""
+        found = [(v.running, v.runner) for _, v in sorted(self._queries.items())]
+        return {version.name: runner for version, runner in found if version is not None and runner is not None}
 
     def step(self) -> bool:
         """Campaign, or renew, follow what is registered, and let each query read and write once.
@@ -130,7 +135,7 @@ class EngineHost:
         self._next = self._clock.monotonic() + CAMPAIGN_S
         if self._follow():
             self._warm_up()
-        epoch = self._election.campaign()
+        epoch = self._campaign()
         if epoch is None:
             if not self._told:
                 LOGGER.info("stands by, %s is active", self._election.leader() or "another engine")
@@ -142,6 +147,13 @@ class EngineHost:
         self._distribute()
         return True
 
+    def _campaign(self) -> int | None:
+        try:
+            return self._election.campaign()
+        except LogFullError as error:
+            LOGGER.warning("the lease could not be taken: %s", error.message)
+            return None
+
     def _keep(self) -> None:
         """Renew in time; also called between the reads of a long stretch of work."""
         if self._epoch is None or self._clock.monotonic() < self._next:
@@ -149,7 +161,7 @@ class EngineHost:
         self._next = self._clock.monotonic() + RENEW_S
         try:
             self._election.renew()
-        except LogBusyError as error:  # the fence keeps others out until somebody really takes over
+        except (LogBusyError, LogFullError) as error:  # the fence keeps others out until somebody really takes over
             LOGGER.warning("the lease could not be renewed: %s", error.message)
 
     def _follow(self) -> bool:

@@ -179,6 +179,11 @@ class Residency:
         limit = 2 if newest else _PAGE
         while True:
             page = self._log.view(self.topic(period), start=prefix, stop=stop, limit=limit, reverse=True)
+            if kept and page.data.schema != kept[0].schema:
+                raise LogError(
+                    f"the columns of {self.topic(period)} were changed while its bars were read",
+                    hint="they are read again in a moment", topic=self.topic(period),
+                )  # fmt: skip
             for row in np.flatnonzero(self.readable(period, page)).tolist():
                 bar = page.data.slice(row, 1)
                 kept.append(bar)

@@ -84,6 +84,11 @@ class Versions:
         self._since = site.clock.monotonic()
         self.runner: QueryRunner | None = None
 
+    @property
+    def running(self) -> Registration | None:
+        """The version that runs; None while none can."""
+        return self._running
+
     def want(self, registrations: Sequence[Registration]) -> None:
         """Say which versions there are; what had failed is tried again at once.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import apsw
 
+from ashioto.clock import SystemClock
 from ashioto.errors import LogError
 from ashioto.log.embedded.errors import log_errors, no_log, truncated
 
@@ -47,7 +48,12 @@ CREATE TABLE leases(
 ALTER TABLE topics ADD COLUMN stored TEXT;
 INSERT INTO meta VALUES('catalogue', 0);
 """
-_STEPS: Final = (_FIRST, _LEASES_AND_ALTER)
+_TAIL: Final = """
+CREATE TABLE tail(
+  topic_id INTEGER, place INTEGER, partition INTEGER NOT NULL, base_offset INTEGER NOT NULL, count INTEGER NOT NULL,
+  ts INTEGER NOT NULL, PRIMARY KEY(topic_id, place)) WITHOUT ROWID;
+"""
+_STEPS: Final = (_FIRST, _LEASES_AND_ALTER, _TAIL)
 """Step n makes a file of format n out of one of format n - 1; a new file takes them all."""
 FORMAT: Final = len(_STEPS)
 
@@ -84,14 +90,37 @@ def open_file(path: Path, *, clock: Clock, busy_timeout_ms: int) -> None:
 
 
 def connect(path: Path, busy_timeout_ms: int) -> apsw.Connection:
-    """Open one connection that syncs every commit."""
+    """Open one connection that syncs every commit.
+
+    Args:
+        path: The file.
+        busy_timeout_ms: How long to wait for other processes.
+    """
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(busy_timeout_ms)
     connection.execute(
-        "PRAGMA page_size=8192; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-16000;"
+        "PRAGMA page_size=8192; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-16000;"
         "PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY"
     )
     return connection
+
+
+def poll_for_lock(connection: apsw.Connection, *, every_ms: int, timeout_ms: int) -> None:
+    """Make a connection ask for the file at even intervals; SQLite's own way asks ever less often, and then loses.
+
+    Args:
+        connection: Which.
+        every_ms: How often it asks.
+        timeout_ms: How long it waits.
+    """
+
+    def waits(tries: int) -> bool:
+        if tries * every_ms >= timeout_ms:
+            return False
+        SystemClock().sleep(every_ms / 1000)  # other processes are waited for in real time
+        return True
+
+    connection.set_busy_handler(waits)
 
 
 @contextmanager
@@ -187,7 +216,7 @@ def _check_tables(path: Path, connection: apsw.Connection) -> None:
             for step in _STEPS[_format(path, connection) :]:
                 connection.execute(step)
             connection.execute("REPLACE INTO meta VALUES('format', ?)", (FORMAT,))
-    if not {"meta", "topics", "partitions", "batches", "newest", "fences", "leases"} <= _tables(connection):
+    if not {"meta", "topics", "partitions", "batches", "newest", "fences", "leases", "tail"} <= _tables(connection):
         raise no_log(path)
 
 

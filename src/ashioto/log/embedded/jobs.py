@@ -22,6 +22,7 @@ class Job:
         version: Of the topics that it was prepared for.
         prepared: The batches as they will be written.
         fence: Who writes.
+        behind: Rows that the key index will not have at once, and those that waited before, by topic.
         done: Where the batches went, once they are written.
         error: Why they were not.
     """
@@ -30,6 +31,7 @@ class Job:
     version: int
     prepared: list[Prepared]
     fence: Fence | None
+    behind: dict[str, tuple[int, int]] = field(default_factory=dict)
     done: list[Appended] | None = None
     error: Exception | None = None
 

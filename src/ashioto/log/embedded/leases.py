@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from ashioto.clock import SystemClock
 from ashioto.log.changes import check_lease, known_lease
 from ashioto.log.embedded.errors import log_errors
-from ashioto.log.embedded.file import connect, fetch, transaction
+from ashioto.log.embedded.file import connect, fetch, poll_for_lock, transaction
 from ashioto.log.leases import Holder, Lease
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-_POLL_MS: Final = 3
+_POLL_MS: Final = 1
 
 
 class LeaseWriter:
@@ -50,16 +49,9 @@ class LeaseWriter:
             if self._connection is None:
                 with log_errors(self._path):
                     self._connection = connect(self._path, self._timeout_ms)
-                    self._connection.set_busy_handler(self._waits)
+                    poll_for_lock(self._connection, every_ms=_POLL_MS, timeout_ms=self._timeout_ms)
             with log_errors(self._path, self._connection), transaction(self._connection):
                 return _changed(self._connection, name, change)
-
-    def _waits(self, tries: int) -> bool:
-        """Wait for other processes, and so in real time; returns whether to try again."""
-        if tries * _POLL_MS >= self._timeout_ms:
-            return False
-        SystemClock().sleep(_POLL_MS / 1000)
-        return True
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager
+import weakref
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-import pyarrow as pa
+import apsw
 
 from ashioto.clock import SystemClock
 from ashioto.errors import LogError
-from ashioto.log.base import TopicInfo, TopicSpec, ViewPage
-from ashioto.log.embedded.errors import damaged, log_errors
-from ashioto.log.embedded.file import connect, fetch, open_file, transaction
+from ashioto.log.base import TopicInfo
+from ashioto.log.embedded.background import Background
+from ashioto.log.embedded.errors import log_errors
+from ashioto.log.embedded.file import connect, fetch, open_file, poll_for_lock, transaction
+from ashioto.log.embedded.index import CHECKPOINT_PAGES, Indexer
 from ashioto.log.embedded.jobs import Job, JobQueue
 from ashioto.log.embedded.leases import LeaseWriter, find_lease
+from ashioto.log.embedded.pool import ReaderPool, closed_error
+from ashioto.log.embedded.stored import Stored
+from ashioto.log.embedded.tails import Tails
 from ashioto.log.embedded.topics import (
     Catalogue,
     add_topic,
@@ -26,28 +31,22 @@ from ashioto.log.embedded.topics import (
     topic_names,
     version_of,
 )
-from ashioto.log.embedded.write import Prepared, Retention, prepare, raise_epoch, trim, write
-from ashioto.log.payload import decode_batch
-from ashioto.log.records import check_compact, check_partition, check_spec, checked, concat_slices, cut
-from ashioto.log.rowcodec import RowCodec
+from ashioto.log.embedded.view import Span, view_page
+from ashioto.log.embedded.write import Prepared, Retention, prepare, raise_epoch, trim, waiting_rows, write
+from ashioto.log.records import check_compact, check_partition, check_spec, checked, concat_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import apsw
-
     from ashioto.clock import Clock
-    from ashioto.log.base import Appended, Batch, Fence, Slice
+    from ashioto.log.base import Appended, Batch, Fence, Slice, TopicSpec, ViewPage
     from ashioto.log.embedded.topics import Topic
     from ashioto.log.leases import Lease
 
 _TRIM_EVERY_S = 60.0
-_FIND_BOUNDS = "SELECT start_offset, end_offset FROM partitions WHERE topic_id = ? AND partition = ?"
-_FIND_BATCHES = """
-SELECT base_offset, payload FROM batches WHERE topic_id = ?1 AND partition = ?2 AND base_offset >= coalesce(
-  (SELECT max(base_offset) FROM batches WHERE topic_id = ?1 AND partition = ?2 AND base_offset <= ?3), 0)
-AND base_offset + count > ?3 ORDER BY base_offset
-"""
+_POLL_MS = 2
+_MOST_PAGES = 16_384
+"""How long the write-ahead log gets before an append shortens it itself."""
 
 
 class EmbeddedLog:
@@ -63,12 +62,15 @@ class EmbeddedLog:
         compact_keep_ms: How long batches of compact topics stay readable; `view` always
             finds the newest of each key.
         lease_timeout_ms: How long a change of a lease waits for other writers.
+        background: Whether a thread keeps the key index up to date and the write-ahead log short.
 
     Raises:
         LogCorruptError: The file is truncated, damaged or something else.
         LogError: The file cannot be opened for writing, or lies on a network file system.
 
     >>> import tempfile
+    >>> import pyarrow as pa
+    >>> from ashioto.log.base import TopicSpec
     >>> with tempfile.TemporaryDirectory() as folder, EmbeddedLog(Path(folder, "log.db")) as log:
     ...     log.create([TopicSpec(name="t", partitions=2, schema=pa.schema({"x": pa.int64()}))])
     ...     log.end_offsets("t")
@@ -78,7 +80,7 @@ class EmbeddedLog:
 
     def __init__(
         self, path: Path, *, clock: Clock | None = None, busy_timeout_ms: int = 10_000,
-        compact_keep_ms: int = 3_600_000, lease_timeout_ms: int = 1_000,
+        compact_keep_ms: int = 3_600_000, lease_timeout_ms: int = 1_000, background: bool = True,
     ) -> None:  # fmt: skip
         self.path = Path(path)
         self._clock = SystemClock() if clock is None else clock
@@ -87,14 +89,26 @@ class EmbeddedLog:
         open_file(self.path, clock=self._clock, busy_timeout_ms=busy_timeout_ms)
         self._catalogue = Catalogue()
         self._lessee = LeaseWriter(self.path, lease_timeout_ms)
-        self._readers: list[apsw.Connection] = []
-        self._pool = threading.Lock()
+        self._readers = ReaderPool(self.path, busy_timeout_ms)
+        self._stored = Stored(self.path)
+        self._tails = Tails(self._stored)
         self._writing = threading.Lock()
         self._queue = JobQueue()
         self._trimmed = self._clock.monotonic()
         self._closed = False
+        self._indexer = Indexer(
+            self.path, catalogue=self._catalogue, tails=self._tails, writing=self._writing, clock=self._clock
+        )
+        self._background = Background(self._indexer) if background else None
         with log_errors(self.path):
             self._writer = connect(self.path, busy_timeout_ms)
+            poll_for_lock(self._writer, every_ms=_POLL_MS, timeout_ms=busy_timeout_ms)
+            self._writer.set_wal_hook(_Shortens(self._indexer, self._background))
+            tail = fetch(self._writer, "SELECT 1 FROM tail LIMIT 1")
+        if self._background is not None:
+            weakref.finalize(self, self._background.stop)
+            if tail:
+                self._background.notice()
 
     def __enter__(self) -> Self:
         return self
@@ -104,11 +118,13 @@ class EmbeddedLog:
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        with self._writing, self._pool, log_errors(self.path):
+        if self._background is not None:
+            self._background.stop()
+        self._indexer.close()
+        with self._writing, log_errors(self.path):
             self._closed = True
-            for connection in [*self._readers, self._writer]:
-                connection.close()
-            self._readers.clear()
+            self._readers.close()
+            self._writer.close()
         self._lessee.close()
 
     def create(self, specs: Sequence[TopicSpec]) -> list[str]:
@@ -126,7 +142,7 @@ class EmbeddedLog:
 
     def topics(self) -> list[str]:
         """Return the names of all topics, sorted."""
-        with self._reader() as connection:
+        with self._readers.reader() as connection:
             return topic_names(connection)
 
     def alter(self, spec: TopicSpec) -> None:
@@ -146,7 +162,7 @@ class EmbeddedLog:
 
     def lease(self, name: str) -> Lease | None:
         """Return a lease, or None when there never was one. Does not wait for writers."""
-        with self._reader() as connection:
+        with self._readers.reader() as connection:
             return find_lease(connection, name)
 
     def change_lease(self, name: str, change: Callable[[Lease | None], Lease | None]) -> Lease | None:
@@ -158,7 +174,7 @@ class EmbeddedLog:
             LogError: The lease that `change` returned has another name, or an epoch that goes back.
         """
         if self._closed:
-            raise self._closed_error()
+            raise closed_error(self.path)
         return self._lessee.change(name, change)
 
     def describe(self, topic: str) -> TopicInfo:
@@ -167,7 +183,7 @@ class EmbeddedLog:
         Raises:
             UnknownTopicError: It was never created.
         """
-        with self._snapshot() as connection:
+        with self._readers.snapshot() as connection:
             found = self._catalogue.find(connection, topic)
             rows = fetch(
                 connection,
@@ -196,12 +212,17 @@ class EmbeddedLog:
             LogBusyError: Another process held the file for too long.
         """
         job = self._job(batches, fence)
+        for name, (rows, waiting) in job.behind.items():
+            if rows + waiting > self._indexer.bounds.most:
+                self._indexer.make_room(name, rows)
         self._queue.put(job)
         with self._writing:
             if job.done is None and job.error is None:
                 self._commit(self._queue.take())
         if job.error is not None:
             raise job.error
+        if job.behind:
+            self._notice(job)
         return job.done or []
 
     def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
@@ -210,68 +231,47 @@ class EmbeddedLog:
         Raises:
             UnknownTopicError: It was never created.
         """
-        parts: list[Slice] = []
-        rows = 0
-        with self._snapshot() as connection, closing(connection.cursor()) as cursor:
+        with self._readers.snapshot() as connection:
             found = self._catalogue.find(connection, topic)
             check_partition(found.spec, partition)
-            place = (found.id, partition)
-            start, end = fetch(connection, _FIND_BOUNDS, place)[0]
-            first = max(offset, start)
-            if first >= end:  # a look for batches would read the last one whole
-                return None
-            for base, payload in cursor.execute(_FIND_BATCHES, (*place, first)):
-                part = self._decoded(found, partition, int(cast("int", base)), cast("bytes", payload))
-                parts.append(cut(part, max(first - part.base_offset, 0), len(part.keys)))
-                rows += len(parts[-1].keys)
-                if rows >= max_rows:
-                    break
+            parts = self._stored.read(connection, found, partition, offset=offset, max_rows=max_rows)
         return concat_slices(parts, max_rows) if parts else None
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
         reverse: bool = False,
     ) -> ViewPage:  # fmt: skip
-        """Return the newest record of each key in `[start, stop)` of a compact topic, in key order, by the key index.
+        """Return the newest record of each key in `[start, stop)` of a compact topic, in key order.
 
         Raises:
             UnknownTopicError: It was never created.
             LogError: The topic is not compact.
         """
-        bounds = [("key >= ?", start), ("key < ?", stop)]
-        given = [(text, value) for text, value in bounds if value is not None]
-        where = " AND ".join(["topic_id = ?", *(text for text, _ in given)])
-        with self._snapshot() as connection:
+        span = Span(start=start, stop=stop, limit=limit, reverse=reverse)
+        known = self._tails.known(topic)
+        with self._readers.snapshot() as connection:
             found = self._catalogue.find(connection, topic)
             check_compact(found.spec)
-            rows = fetch(
-                connection,
-                f'SELECT key, "offset", ts, value FROM newest WHERE {where} '  # noqa: S608 (fixed words only)
-                f"ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT ?",
-                (found.id, *(value for _, value in given), -1 if limit is None else limit),
-            )
-        return ViewPage(
-            keys=[row[0] for row in rows],
-            offsets=np.array([row[1] for row in rows], dtype=np.int64),
-            timestamps=np.array([row[2] for row in rows], dtype=np.int64),
-            data=(found.codec or RowCodec(found.spec.schema)).decode([row[3] for row in rows]),
-        )
+            return view_page(connection, found, self._tails.find(connection, found, known), span)
 
     def _job(self, batches: Sequence[Batch], fence: Fence | None) -> Job:
-        with self._snapshot() as connection:
+        with self._readers.snapshot() as connection:
             version = version_of(connection)
             topics = [self._catalogue.find(connection, batch.topic) for batch in batches]
+            waiting = {topic.id: waiting_rows(connection, topic.id) for topic in topics if topic.codec is not None}
         prepared = [_prepared(topic, batch) for topic, batch in zip(topics, batches, strict=True)]
-        return Job(batches=batches, version=version, prepared=prepared, fence=fence)
+        behind: dict[str, tuple[int, int]] = {}
+        for one in prepared:
+            if one.compact and (not one.small or waiting[one.topic_id]):
+                rows, _ = behind.get(one.topic, (0, 0))
+                behind[one.topic] = (rows + one.rows, waiting[one.topic_id])
+        return Job(batches=batches, version=version, prepared=prepared, fence=fence, behind=behind)
 
-    def _decoded(self, found: Topic, partition: int, base: int, payload: bytes) -> Slice:
-        try:
-            return decode_batch(
-                payload, topic=found.spec.name, partition=partition, base_offset=base, schema=found.spec.schema,
-                names=found.stored,
-            )  # fmt: skip
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.path, f"the batch at {found.spec.name}/{partition}/{base} cannot be read") from error
+    def _notice(self, job: Job) -> None:
+        self._indexer.mine.update(job.behind)
+        if self._background is not None:
+            most = max(rows + waiting for rows, waiting in job.behind.values())
+            self._background.notice(urgent=most > self._indexer.bounds.rows)
 
     def _commit(self, jobs: list[Job]) -> None:
         """Write a group in one commit; a job whose fence is stale is left out."""
@@ -318,43 +318,25 @@ class EmbeddedLog:
     @contextmanager
     def _open_writer(self) -> Iterator[apsw.Connection]:
         if self._closed:
-            raise self._closed_error()
+            raise closed_error(self.path)
         with log_errors(self.path, self._writer), transaction(self._writer):
             yield self._writer
 
-    @contextmanager
-    def _reader(self) -> Iterator[apsw.Connection]:
-        with self._pool:
-            if self._closed:
-                raise self._closed_error()
-            connection = self._readers.pop() if self._readers else None
-        with log_errors(self.path, connection):
-            connection = connection or connect(self.path, self._busy_timeout_ms)
-            try:
-                yield connection
-            finally:
-                self._give_back(connection)
 
-    @contextmanager
-    def _snapshot(self) -> Iterator[apsw.Connection]:
-        """Read several times from one state of the file."""
-        with self._reader() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("COMMIT")
+class _Shortens:
+    """Has the write-ahead log shortened, after a commit that left it long."""
 
-    def _give_back(self, connection: apsw.Connection) -> None:
-        with self._pool:
-            if self._closed:
-                connection.close()
-            else:
-                self._readers.append(connection)
+    def __init__(self, indexer: Indexer, background: Background | None) -> None:
+        self._indexer, self._background = indexer, background
 
-    def _closed_error(self) -> LogError:
-        return LogError(f"the log {self.path} is closed", hint="open it again", file=str(self.path))
+    def __call__(self, connection: apsw.Connection, _: str, pages: int) -> int:
+        self._indexer.note_pages(pages)
+        if pages >= (CHECKPOINT_PAGES if self._background is None else _MOST_PAGES):
+            with suppress(apsw.BusyError, apsw.LockedError):
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        elif pages >= CHECKPOINT_PAGES and self._background is not None:
+            self._background.notice(urgent=True)
+        return apsw.SQLITE_OK
 
 
 def _prepared(topic: Topic, batch: Batch) -> Prepared:

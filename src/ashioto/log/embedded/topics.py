@@ -29,6 +29,7 @@ class Topic:
 
     Args:
         id: Its number in the file.
+        version: Of the catalogue that it was found in.
         spec: How it was declared.
         stored: What its columns are called in stored batches; None means their own names. A column that was left out
             and comes back is another one, so it is stored under another name.
@@ -36,6 +37,7 @@ class Topic:
     """
 
     id: int
+    version: int
     spec: TopicSpec
     stored: tuple[str, ...] | None
     codec: RowCodec | None
@@ -45,7 +47,7 @@ class Catalogue:
     """Remembers the topics of a file until one of them is altered or deleted, by whichever process."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, Topic]] = {}
+        self._known: dict[str, Topic] = {}
 
     def find(self, connection: apsw.Connection, name: str) -> Topic:
         """Return a topic.
@@ -59,10 +61,9 @@ class Catalogue:
         """
         version = version_of(connection)
         known = self._known.get(name)
-        if known is not None and known[0] == version:
-            return known[1]
-        found = _required(connection, name)
-        self._known[name] = (version, found)
+        if known is not None and known.version == version:
+            return known
+        found = self._known[name] = _required(connection, name)
         return found
 
 
@@ -100,7 +101,8 @@ def find_topic(connection: apsw.Connection, name: str) -> Topic | None:
             retention_ms=retention_ms,
         )
         names = None if stored is None else tuple(json.loads(stored))
-        return Topic(id=number, spec=spec, stored=names, codec=codec_of(spec))
+        version = version_of(connection)
+        return Topic(id=number, version=version, spec=spec, stored=names, codec=codec_of(spec))
     return None
 
 
@@ -180,7 +182,7 @@ def delete_topics(connection: apsw.Connection, names: Sequence[str]) -> None:
     if found:
         _next_version(connection)
     for topic in found:
-        for table in ("newest", "batches", "partitions", "topics"):
+        for table in ("newest", "tail", "batches", "partitions", "topics"):
             connection.execute(f"DELETE FROM {table} WHERE topic_id = ?", (topic.id,))  # noqa: S608 (fixed words only)
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ashioto.log.rowcodec import RowCodec
 
 MAX_STORED_ROWS: Final = 262_144
+INLINE_ROWS: Final = 16
+"""Batches of a compact topic up to this size go straight into the key index, if nothing waits for it."""
 _TRIM_BATCHES: Final = 1024
 _Newest = tuple[bytes, int, int, bytes]
 
@@ -36,7 +38,9 @@ class Prepared:
         partition: Where it goes.
         rows: How many records.
         chunks: Rows and bytes of each stored batch, in order.
-        newest: Key, row, time and value of the newest record of each key, in key order; of compact topics.
+        compact: Whether the topic has a key index.
+        small: Whether it may go straight into the key index; only then are `newest` and `deleted` filled.
+        newest: Key, row, time and value of the newest record of each key, in key order.
         deleted: Keys whose newest record is a tombstone.
     """
 
@@ -45,6 +49,8 @@ class Prepared:
     partition: int
     rows: int
     chunks: list[tuple[int, bytes]]
+    compact: bool
+    small: bool
     newest: list[_Newest]
     deleted: list[bytes]
 
@@ -74,7 +80,8 @@ def prepare(
         names: What its columns are called where they are stored; None means their own names.
     """
     rows = batch.data.num_rows
-    upserts, deleted = _newest(batch, codec) if codec is not None and rows else ([], [])
+    small = codec is not None and rows <= INLINE_ROWS
+    upserts, deleted = _newest(batch, codec) if codec is not None and small and rows else ([], [])
     starts = range(0, rows, MAX_STORED_ROWS)
     parts = [_part(batch, at) for at in starts] if rows > MAX_STORED_ROWS else [batch][: len(starts)]
     return Prepared(
@@ -83,6 +90,8 @@ def prepare(
         partition=batch.partition,
         rows=rows,
         chunks=[(part.data.num_rows, encode_batch(part, names=names)) for part in parts],
+        compact=codec is not None,
+        small=small,
         newest=upserts,
         deleted=deleted,
     )
@@ -134,6 +143,7 @@ def write(connection: apsw.Connection, batch: Prepared, now_ms: int) -> Appended
     rows = fetch(connection, "SELECT end_offset FROM partitions WHERE topic_id = ? AND partition = ?", place)
     base = int(rows[0][0])
     if batch.rows:
+        _index(connection, batch, base, now_ms)
         connection.execute(
             "UPDATE partitions SET end_offset = ? WHERE topic_id = ? AND partition = ?", (base + batch.rows, *place)
         )
@@ -141,20 +151,53 @@ def write(connection: apsw.Connection, batch: Prepared, now_ms: int) -> Appended
     for count, payload in batch.chunks:
         connection.execute("INSERT INTO batches VALUES(?, ?, ?, ?, ?, ?)", (*place, at, count, now_ms, payload))
         at += count
-    if batch.newest:
-        connection.executemany(
-            "REPLACE INTO newest VALUES(?, ?, ?, ?, ?)",
-            ((batch.topic_id, key, base + row, ts, value) for key, row, ts, value in batch.newest),
-        )
-    if batch.deleted:
-        connection.executemany(
-            "DELETE FROM newest WHERE topic_id = ? AND key = ?", [(batch.topic_id, key) for key in batch.deleted]
-        )
     return Appended(topic=batch.topic, partition=batch.partition, base_offset=base, count=batch.rows)
 
 
+def _index(connection: apsw.Connection, batch: Prepared, base: int, now_ms: int) -> None:
+    """Put a small batch into the key index if nothing waits for it; note others as waiting."""
+    if not batch.compact:
+        return
+    if batch.small and not fetch(connection, "SELECT 1 FROM tail WHERE topic_id = ? LIMIT 1", (batch.topic_id,)):
+        upserts = [(key, base + row, ts, value) for key, row, ts, value in batch.newest]
+        put_newest(connection, batch.topic_id, upserts, batch.deleted)
+        return
+    found = fetch(connection, "SELECT sum(end_offset) FROM partitions WHERE topic_id = ?", (batch.topic_id,))
+    place, at = int(found[0][0]), base
+    for count, _ in batch.chunks:
+        row = (batch.topic_id, place, batch.partition, at, count, now_ms)
+        connection.execute("INSERT INTO tail VALUES(?, ?, ?, ?, ?, ?)", row)
+        place, at = place + count, at + count
+
+
+def waiting_rows(connection: apsw.Connection, topic_id: int) -> int:
+    """Return how many records of a topic are not in its key index yet."""
+    found = fetch(connection, "SELECT sum(count) FROM tail WHERE topic_id = ?", (topic_id,))
+    return int(found[0][0] or 0)
+
+
+def put_newest(
+    connection: apsw.Connection, topic_id: int, upserts: Sequence[_Newest], deleted: Sequence[bytes]
+) -> None:  # fmt: skip
+    """Write to the key index.
+
+    Args:
+        connection: In a transaction.
+        topic_id: The topic's number in the file.
+        upserts: Key, offset, time and value of records, in key order.
+        deleted: Keys that are gone.
+    """
+    if upserts:
+        connection.executemany("REPLACE INTO newest VALUES(?, ?, ?, ?, ?)", [(topic_id, *row) for row in upserts])
+    if deleted:
+        connection.executemany("DELETE FROM newest WHERE topic_id = ? AND key = ?", [(topic_id, k) for k in deleted])
+
+
 def trim(connection: apsw.Connection, retention: Retention) -> None:
-    """Remove batches that are too old, a bounded number at a time, and move the start offsets on."""
+    """Remove batches that are too old, a bounded number at a time, and move the start offsets on.
+
+    Batches that are not in the key index yet stay.
+    """
     kept = fetch(
         connection,
         "SELECT topic_id, partition, iif(cleanup = 'compact', ?, retention_ms) FROM topics"
@@ -170,7 +213,9 @@ def _trim(connection: apsw.Connection, topic_id: int, partition: int, oldest_ms:
     start = None
     first = fetch(
         connection,
-        "SELECT base_offset, count, ts FROM batches WHERE topic_id = ? AND partition = ? ORDER BY base_offset LIMIT ?",
+        "SELECT base_offset, count, ts FROM batches WHERE topic_id = ?1 AND partition = ?2 AND base_offset < coalesce("
+        " (SELECT min(base_offset) FROM tail WHERE topic_id = ?1 AND partition = ?2), 9e18)"
+        " ORDER BY base_offset LIMIT ?3",
         (topic_id, partition, _TRIM_BATCHES),
     )
     for base, count, ts in first:

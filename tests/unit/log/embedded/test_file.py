@@ -100,7 +100,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     connection = apsw.Connection(str(path))
     connection.execute("UPDATE meta SET value = 99 WHERE name = 'format'")
     connection.close()
-    with pytest.raises(LogError, match="has format 99; this version reads 1 to 2"):
+    with pytest.raises(LogError, match="has format 99; this version reads 1 to 3"):
         EmbeddedLog(path)
 
 

@@ -197,7 +197,7 @@ def test_at_the_end_no_batch_is_looked_for(log: EmbeddedLog) -> None:
         asked.append(sql)
         return True
 
-    (reader,) = log._readers
+    (reader,) = log._readers.idle
     reader.exec_trace = note
     for offset in (2, 3):
         assert log.read("t.ticks", 0, offset) is None

@@ -79,7 +79,7 @@ def test_a_file_of_format_1_keeps_its_records_and_fences(old: Path) -> None:
         with pytest.raises(StaleEpochError):
             log.append([], fence=Fence(name="hb", epoch=2))
         assert log.append([batch("t.ticks", [("a", 2)])])[0].base_offset == 1
-    assert format_of(old) == 2
+    assert format_of(old) == 3
     with EmbeddedLog(old) as log:
         assert xs_of(log, "t.ticks") == [1, 2]
 
@@ -128,11 +128,11 @@ def test_a_migration_that_is_interrupted_leaves_the_old_file(old: Path) -> None:
         assert xs_of(log, "t.ticks") == [1]
 
 
-@pytest.mark.parametrize("value", [0, 3, "two", None])
+@pytest.mark.parametrize("value", [0, 4, "two", None])
 def test_a_format_that_is_not_known_is_refused_and_kept(old: Path, value: object) -> None:
     connection = apsw.Connection(str(old))
     connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (value,))
-    with pytest.raises(LogError, match=f"has format {value}; this version reads 1 to 2"):
+    with pytest.raises(LogError, match=f"has format {value}; this version reads 1 to 3"):
         EmbeddedLog(old)
     assert list(connection.execute("SELECT name FROM sqlite_master WHERE name = 'leases'")) == []
     connection.close()
