@@ -236,11 +236,11 @@ def apply_always_has_something_to_do(patch: pytest.MonkeyPatch) -> None:
 def bars_without_their_progress(patch: pytest.MonkeyPatch) -> None:
     known = PartitionRunner._append
 
-    def apart(self: Any, batches: Any) -> None:
+    def apart(self: Any, batches: Any, *args: Any) -> None:
         log = self._log
         self._log = Apart(log, lambda topic: topic == OFFSETS, first=False)
         try:
-            known(self, batches)
+            known(self, batches, *args)
         finally:
             self._log = log
 
