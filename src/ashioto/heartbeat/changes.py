@@ -63,8 +63,6 @@ def first_difference(before: Sessions | None, after: Sessions) -> int | None:
 def starts_between(before: Mapping[Key, Sessions], after: Mapping[Key, Sessions]) -> dict[Key, int]:
     """Return from when on markers are others because schedules were replaced, ms, by key.
 
-    Keys that had no schedule before are left out: as those of a new specification, their heartbeats begin now.
-
     Args:
         before: The sessions of each key as they were.
         after: As they are.
@@ -73,8 +71,6 @@ def starts_between(before: Mapping[Key, Sessions], after: Mapping[Key, Sessions]
     found: dict[Key, int] = {}
     for key, sessions in after.items():
         old = before.get(key)
-        if old is None:
-            continue
         pair = id(old), id(sessions)
         if pair not in known:
             moment = first_difference(old, sessions)
