@@ -153,9 +153,7 @@ class Market:
         self.context: Any = self.queries[0].context
         self.entity: Entity = self.queries[0].plan.entity
         ensure_topics(self.log, [self.context], partitions=self.partitions)
-        self.beats = [
-            Beats(self.log, q.plan, start_ms=START + self.since) for q in self.queries if q.plan.continuous
-        ]
+        self.beats = [Beats(self.log, q.plan, start_ms=START + self.since) for q in self.queries if q.plan.continuous]
         self.restart()
 
     @classmethod
