@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ashioto.control.processes import Processes
     from ashioto.log.leases import Holder, Leases
 
+CAMPAIGN_S: Final = 0.1
+"""How often one that stands by looks whether the role is free."""
 RENEW_S: Final = 0.5
 EXPIRE_S: Final = 2.0
 

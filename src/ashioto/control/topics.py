@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from ashioto import keys
 from ashioto.log.base import TopicSpec
+from ashioto.period import DAY_MS
 from ashioto.schema.arrow import TIME
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 APPLIED: Final = "rc.infra.applied"
 HB_SPECS: Final = "rc.hb.specs"
 HB_STATE: Final = "rc.hb.state"
-DAY_MS: Final = 86_400_000
 HEARTBEATS_KEPT_MS: Final = 7 * DAY_MS
 
 APPLIED_SCHEMA: Final = pa.schema(

@@ -6,9 +6,9 @@ import logging
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from ashioto.control.topics import DAY_MS
 from ashioto.errors import SpecError, UnknownTopicError
 from ashioto.observe.logs import fields
+from ashioto.period import DAY_MS
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ashioto import naming
 from ashioto.control.known_keys import KeyFinder
 from ashioto.control.schedules import LogSchedules
-from ashioto.control.topics import DAY_MS
 from ashioto.heartbeat.changes import Stretch, changed_since, starts_between, stretches, unchanged_until
 from ashioto.heartbeat.checks import schedule_end
 from ashioto.heartbeat.members import Layout
+from ashioto.period import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

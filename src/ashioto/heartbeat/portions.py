@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ashioto.control.topics import DAY_MS
 from ashioto.heartbeat.planner import next_due, plan_markers
+from ashioto.period import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

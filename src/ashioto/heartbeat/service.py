@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Literal
 
+from ashioto.control.election import CAMPAIGN_S, RENEW_S
 from ashioto.errors import LeaseLostError, LogBusyError, LogError, LogFullError, StaleEpochError
 from ashioto.log.base import Fence
 from ashioto.observe.logs import fields
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from ashioto.observe.metrics import HeartbeatMetrics
 
 LOG: Final = logging.getLogger("ashioto.heartbeat")
-CAMPAIGN_S: Final = 0.1
-"""How often a standby looks whether the role is free."""
-RENEW_S: Final = 0.5
 _LONGEST_S: Final = 0.5
 
 RoleMode = Literal["standby", "active", "stopped"]

@@ -12,9 +12,10 @@ from tests.support_engine import DAY, HOUR, Market, Trade, bars, columns, trade
 from tests.support_host import ENV, Site, version_of
 
 import ashioto as ao
+from ashioto.control.election import CAMPAIGN_S
 from ashioto.control.topics import APPLIED
 from ashioto.engines.embedded import versions
-from ashioto.engines.embedded.host import CAMPAIGN_S, IDLE_S
+from ashioto.engines.embedded.host import IDLE_S
 from ashioto.engines.embedded.progress import progress_key, read_progress, version_progress
 from ashioto.engines.embedded.topics import OFFSETS
 from ashioto.errors import InputError, LeaseLostError, LogFullError, StaleEpochError, UnsupportedError

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from ashioto.control.applied import registrations
+from ashioto.control.election import CAMPAIGN_S, RENEW_S
 from ashioto.control.topics import APPLIED
 from ashioto.engines.embedded.keptlog import KeptLog
 from ashioto.engines.embedded.runner import EMIT_INTERVAL
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 LOGGER: Final = logging.getLogger("ashioto.engine")
 KIND: Final = "embedded"
-CAMPAIGN_S: Final = 0.1
-"""How often a standby looks whether the role is free."""
-RENEW_S: Final = 0.5
 IDLE_S: Final = 0.01
 """How often ticks and heartbeats are looked for where there were none."""
 
