@@ -17,13 +17,15 @@ from ashioto.schedule.sessions import Sessions
 from ashioto.schema.sessions import sessions_by_key
 
 if TYPE_CHECKING:
-    from ashioto.log.base import Log
+    from ashioto.log.base import Log, Slice
     from ashioto.logical.nodes import AlignName, TimeFrame
     from ashioto.period import Period
 
 Key = tuple[str, ...]
 _FIRST: Final = date(1970, 1, 1)
 _LAST: Final = date(2099, 12, 31)
+_TRIES: Final = 64
+"""How many records a schedule that does not hold together is taken back by at most, to find one that does."""
 
 
 class Timetable(Protocol):
@@ -107,17 +109,24 @@ class LogSchedules:
         Returns:
             Whether it had.
 
+        Where its sessions do not hold together, what it was before that is in use, also if nobody looked meanwhile.
+
         Raises:
-            ScheduleError: Its sessions do not hold together; those read before stay in use until it changes again.
+            ScheduleError: Its sessions do not hold together; those before stay in use until it changes again.
         """
         if self._frame is None or self._topic is None:
             return False
         seen = self._log.end_offsets(self._topic)
         if seen == self._seen:
             return False
-        self._seen = seen
-        self._sessions = self._read(self._frame, self._log.view(self._topic, start=None, stop=None).data)
-        self.offset = sum(seen.values())
+        try:
+            self._sessions = self._read(self._frame, self._log.view(self._topic, start=None, stop=None).data)
+        except ScheduleError:
+            if self._go_back(sum(seen.values())):
+                return True
+            self._seen = seen
+            raise
+        self._seen, self.offset = seen, sum(seen.values())
         return True
 
     def as_of(self, offset: int) -> dict[Key, Sessions] | None:
@@ -126,17 +135,38 @@ class LogSchedules:
         Args:
             offset: Of the record.
         """
+        records = self._records(offset)
+        return None if records is None else self._stood(records, offset)
+
+    def _go_back(self, end: int) -> bool:
+        """Take over what the schedule was when it held together last, if that is newer; returns whether it is.
+
+        No reader can tell half an edit from a whole one: where the first half holds together, that is followed.
+        """
+        first = max(self.offset + 1, end - _TRIES, 1)
+        records = self._records(end) if first < end else None
+        for offset in () if records is None else reversed(range(first, end)):
+            if (found := self._stood(records or [], offset)) is not None:
+                self._sessions, self.offset = found, offset
+                return True
+        return False
+
+    def _records(self, offset: int) -> list[Slice] | None:
+        """Return the records of the schedule before an offset, or None where the log does not keep all of them."""
         if self._frame is None or self._topic is None or self._log.describe(self._topic).start_offsets[0]:
             return None
-        parts, at = [], 0
+        parts: list[Slice] = []
+        at = 0
         while at < offset and (part := self._log.read(self._topic, 0, at)) is not None and part.base_offset == at:
             parts.append(part)
             at += len(part.keys)
-        if at < offset:
-            return None
-        if not parts:
+        return None if at < offset else parts
+
+    def _stood(self, records: list[Slice], offset: int) -> dict[Key, Sessions] | None:
+        """Return the sessions by key before a record, or None where they do not hold together."""
+        if self._frame is None or not records or not offset:
             return {}
-        whole = cut(concat_slices(parts, at), 0, offset)
+        whole = cut(concat_slices(records, offset), 0, offset)
         _, rows = newest(whole.keys)
         kept = rows if whole.tombstones is None else rows[~whole.tombstones[rows]]
         try:

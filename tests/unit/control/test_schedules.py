@@ -15,6 +15,7 @@ A, B = ("FX", "EURUSD"), ("EX", "A\\B")
 ONE: Row = (START, START + 60_000, START_DAY)
 TWO: Row = (START + 120_000, START + 180_000, START_DAY)
 OVER: Row = (START + 30_000, START + 90_000, START_DAY)
+EMPTY: Row = (START, START, START_DAY)
 
 
 @pytest.fixture
@@ -50,6 +51,35 @@ def test_a_broken_edit_is_refused_once_and_its_offset_is_not_taken_for_followed(
     log.append([session_batch({}, removed={A: [OVER]})])
     assert schedules.refresh()
     assert (schedules.offset, schedules.sessions(B)) == (5, sessions_of([ONE, TWO]))
+
+
+def test_what_nobody_looked_at_before_a_broken_edit_is_followed_all_the_same(log: MemoryLog) -> None:
+    running = LogSchedules(log, PLAN)
+    log.append([session_batch({A: [TWO]})])
+    log.append([session_batch({A: [OVER]})])
+    assert running.refresh()
+    with pytest.raises(ScheduleError, match="EURUSD FX"):
+        running.refresh()
+    assert not running.refresh()
+    started = LogSchedules(log, PLAN)
+    assert running.offset == started.offset == 3
+    assert running.sessions(A) == started.sessions(A) == sessions_of([ONE, TWO])
+
+
+def test_where_it_never_held_together_or_that_is_not_kept_it_is_refused(log: MemoryLog) -> None:
+    log.append([session_batch({A: [OVER]})])
+    with pytest.raises(ScheduleError, match="EURUSD FX"):
+        LogSchedules(TrimmedLog(log, start=1), PLAN)
+    never = MemoryLog()
+    never.create([log.describe(HOURS_TOPIC).spec])
+    never.append([session_batch({A: [ONE]})])
+    never.append([session_batch({A: [OVER]})])
+    assert LogSchedules(never, PLAN).offset == 1
+    never.delete([HOURS_TOPIC])
+    never.create([log.describe(HOURS_TOPIC).spec])
+    never.append([session_batch({A: [EMPTY]})])
+    with pytest.raises(ScheduleError, match="EURUSD FX"):
+        LogSchedules(never, PLAN)
 
 
 def test_it_knows_how_the_schedule_was(log: MemoryLog) -> None:
