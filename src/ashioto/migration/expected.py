@@ -74,7 +74,8 @@ def verify_files(
 ) -> FileVerification:
     """Return how the bars in the log compare with those of files.
 
-    Compared are the series that the files have, over the time they cover.
+    Compared are the series that the files have, over the time they cover. Columns that the mapping gives one value for all
+    are not in the files, so they are compared only when named.
 
     Args:
         table: The bars in the log.
@@ -93,7 +94,7 @@ def verify_files(
     reader = BarReader(table.binding, mapping, whole=False)
     actual = table.read_all(limit=0).schema
     expected = actual.empty_table().select(_columns(reader, files)).schema
-    ignore = () if chosen.columns else BOOKKEEPING
+    ignore = () if chosen.columns else (*BOOKKEEPING, *mapping.constants)
     compared = choose(expected.names, actual.names, keys=table.key_columns, ignore=ignore, columns=chosen.columns)
     rounded: Counter[str] = Counter()
     other_periods, spans = 0, []

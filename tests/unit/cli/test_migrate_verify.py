@@ -102,6 +102,16 @@ def test_named_columns_alone_are_compared(verify: Callable[..., dict[str, Any]],
     assert "did you mean close?" in verify(stored, "--columns", "cloze", code=2)["error"]
 
 
+def test_what_the_mapping_makes_up_is_compared_only_when_named(
+    folder: Path, verify: Callable[..., dict[str, Any]], stored: pa.Table
+) -> None:
+    (folder / "feed.yaml").write_text("constants: {ticks: 0, volume: 0}\n")
+    without = stored.drop_columns(["ticks", "volume"])
+    found = verify(without, "--map", folder / "feed.yaml")
+    assert (found["is_equal"], found["not_compared"]["ticks"]) == (True, "was not asked for")
+    assert verify(without, "--map", folder / "feed.yaml", "--columns", "ticks", code=3)["differing"] == {"ticks": 20}
+
+
 def test_people_see_a_summary_the_rows_and_the_days(
     folder: Path, run: Callable[..., Result], stored: pa.Table, verify: Callable[..., dict[str, Any]]
 ) -> None:
