@@ -74,8 +74,8 @@ def verify_files(
 ) -> FileVerification:
     """Return how the bars in the log compare with those of files.
 
-    Compared are the series that the files have, over the time they cover. Columns that the mapping gives one value for all
-    are not in the files, so they are compared only when named.
+    Compared are the series that the files have, over the time they cover. Columns that the mapping gives one value for
+    all are not in the files, so they are compared only when named.
 
     Args:
         table: The bars in the log.
