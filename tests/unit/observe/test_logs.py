@@ -7,27 +7,16 @@ import logging
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pytest
 
 from ashioto.errors import LogBusyError, UsageError
 from ashioto.observe.logs import JsonFormatter, TextFormatter, configure_logs, fields
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ASHIOTO = logging.getLogger("ashioto")
 HEARTBEAT = logging.getLogger("ashioto.heartbeat")
 AT = datetime(2026, 11, 27, 19, tzinfo=UTC).timestamp()
-
-
-@pytest.fixture(autouse=True)
-def _settings_are_put_back() -> Iterator[None]:
-    before = ASHIOTO.handlers[:], ASHIOTO.level, ASHIOTO.propagate
-    yield
-    ASHIOTO.handlers[:], ASHIOTO.propagate = before[0], before[2]
-    ASHIOTO.setLevel(before[1])
 
 
 def record(message: str, *args: object, level: int = logging.INFO, error: BaseException | None = None) -> Any:
