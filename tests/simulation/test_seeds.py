@@ -26,7 +26,6 @@ LEAST = {
 """What must have happened in each hundred seeds, at least; about half of what does."""
 
 
-@pytest.mark.no_cover  # three quarters of its time would go into counting lines
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_every_promise_holds(first: int, record_property: Callable[[str, object], None]) -> None:
     results = [simulate(seed) for seed in range(first, first + CHUNK)]

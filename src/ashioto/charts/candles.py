@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ashioto.charts.endings import by_ending
 from ashioto.errors import InputError
 
 if TYPE_CHECKING:
@@ -188,12 +189,7 @@ def write_chart(candles: Candles, out: Path, options: ChartOptions | None = None
     from ashioto.charts.page import write_html
     from ashioto.charts.picture import write_png
 
-    writers = {".png": write_png, ".html": write_html}
-    writer = writers.get(out.suffix.lower())
-    if writer is None:
-        raise InputError(f"cannot draw a {out.suffix or 'nameless'} file: {out}", hint="end it in .png or .html")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    writer(candles, out, options or ChartOptions())
+    by_ending(out, {".png": write_png, ".html": write_html})(candles, out, options or ChartOptions())
 
 
 def _live(final: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ashioto.errors import InputError, UnsupportedError
+from ashioto.charts.endings import by_ending
+from ashioto.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,12 +108,7 @@ def write_equality(equality: Equality, out: Path, *, title: str) -> None:
         InputError: The ending is another.
         UnsupportedError: The charting library is not installed.
     """
-    writers = {".png": _write_png, ".html": _write_html}
-    writer = writers.get(out.suffix.lower())
-    if writer is None:
-        raise InputError(f"cannot draw a {out.suffix or 'nameless'} file: {out}", hint="end it in .png or .html")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    writer(equality, out, title)
+    by_ending(out, {".png": _write_png, ".html": _write_html})(equality, out, title)
 
 
 def _block(rate: float) -> tuple[str, str]:

@@ -138,20 +138,11 @@ class Screen:
     """
 
     def __init__(self, until: ExitStack, targets: Targets) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+        from ashioto.cli.output import file_progress
         from ashioto.files.rejected import REJECTS
         from ashioto.files.writing import TableWriter
 
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(),
-        )
-        self._progress = until.enter_context(Progress(*columns, console=console, disable=not console.is_terminal))
+        self._progress = until.enter_context(file_progress())
         self._task = self._progress.add_task("reading", total=None)
         self._rejects = targets.rejects and until.enter_context(TableWriter(targets.rejects, REJECTS))
 

@@ -57,16 +57,8 @@ def reading_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     >>> with reading_bar("adding bars", 10) as told:
     ...     told(10)
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from ashioto.cli.output import file_progress
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with file_progress() as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)

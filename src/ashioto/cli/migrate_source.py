@@ -123,9 +123,7 @@ def watching(source: TickSource, rejects: Path | None) -> Iterator[Shown]:
     """
     from contextlib import ExitStack
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from ashioto.cli.output import file_progress
     from ashioto.errors import UsageError
     from ashioto.files.rejected import REJECTS
     from ashioto.files.writing import TableWriter, check_target
@@ -133,15 +131,8 @@ def watching(source: TickSource, rejects: Path | None) -> Iterator[Shown]:
 
     if rejects is not None and check_target(rejects).resolve() in {file.path.resolve() for file in source.files}:
         raise UsageError(f"--rejects {rejects} is one of the files to read", hint="name another file")
-    console = Console(stderr=True)
-    shown = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
     with ExitStack() as until:
-        progress = until.enter_context(Progress(*shown, console=console, disable=not console.is_terminal))
+        progress = until.enter_context(file_progress())
         writer = None if rejects is None else until.enter_context(TableWriter(rejects, REJECTS))
         reading, writing = progress.add_task("reading", total=None), progress.add_task("bars", total=None)
 

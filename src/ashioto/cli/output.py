@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from rich.progress import Progress
     from rich.table import Table
 
 Row = "Mapping[str, object]"
@@ -135,3 +136,22 @@ def progress_bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
             print(f"{title}: {25 * quarter} %", flush=True)  # noqa: T201  # it is the output
 
     yield tell
+
+
+def file_progress() -> Progress:
+    """Return a progress bar with percentage and time left, on stderr; it shows nothing where nobody watches.
+
+    >>> file_progress().disable
+    True
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)

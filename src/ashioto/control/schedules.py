@@ -144,9 +144,10 @@ class LogSchedules:
         No reader can tell half an edit from a whole one: where the first half holds together, that is followed.
         """
         first = max(self.offset + 1, end - _TRIES, 1)
-        records = self._records(end) if first < end else None
-        for offset in () if records is None else reversed(range(first, end)):
-            if (found := self._stood(records or [], offset)) is not None:
+        if first >= end or (records := self._records(end)) is None:
+            return False
+        for offset in reversed(range(first, end)):
+            if (found := self._stood(records, offset)) is not None:
                 self._sessions, self.offset = found, offset
                 return True
         return False

@@ -94,8 +94,7 @@ class _Send:
         self._query, self._place = running.plan.query, running.place
         topic = naming.topic(self._query.context, self._query.entity.name)
         self._jobs = Jobs(self._place.log, self._place.env, self._query.context)
-        mapped = {"map": dict(source.source.columns), "key": dict(source.source.constants)}
-        job = job_of(self._query, "into-source", source.files, {"from": source.start_ms, "to": source.end_ms, **mapped})
+        job = job_of(self._query, "into-source", source.files, source.chosen())
         known = self._jobs.known(job.id) if options.resume else None
         self._report = SendReport(job=known or job, topic=topic, before=0 if known is None else known.done)
         self._partitions = self._describe(topic)

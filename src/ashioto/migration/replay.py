@@ -23,7 +23,7 @@ from ashioto.migration.stored import StoredBars, is_real
 from ashioto.migration.taken import Gathered, Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ashioto.logical.nodes import Query
     from ashioto.migration.changes import Difference
@@ -117,9 +117,7 @@ class _Replay:
         self._running, self._source, self._options = running, source, options
         self._query, self._place = running.plan.query, running.place
         self._stored = StoredBars(self._place.log, running.plan)
-        span = {"from": source.start_ms, "to": source.end_ms}
-        mapped: Mapping[str, object] = {"map": dict(source.source.columns), "key": dict(source.source.constants)}
-        self._job = job_of(self._query, "replay", source.files, {**span, **mapped})
+        self._job = job_of(self._query, "replay", source.files, source.chosen())
         self._jobs = Jobs(self._place.log, self._place.env, self._query.context)
         self._begun = False
 

@@ -157,8 +157,7 @@ class _Swap:
         self._stored = StoredBars(self._place.log, running.plan)
         self._schema = self._stored.schema(self._query.base)
         self._jobs = Jobs(self._place.log, self._place.env, self._query.context)
-        mapped = {"map": dict(source.source.columns), "key": dict(source.source.constants)}
-        job = job_of(self._query, "swap", source.files, {"from": source.start_ms, "to": source.end_ms, **mapped})
+        job = job_of(self._query, "swap", source.files, source.chosen())
         self._job = self._jobs.known(job.id) or job
         self._stem = f"undo-{self._query.context}-{self._query.name}-{job.id}"
 

@@ -52,6 +52,11 @@ class TickSource:
     end_ms: int | None = None
     threads: int = 2
 
+    def chosen(self) -> dict[str, object]:
+        """Return what decides, beside the files, which ticks these are: it names a job."""
+        columns, constants = dict(self.source.columns), dict(self.source.constants)
+        return {"from": self.start_ms, "to": self.end_ms, "map": columns, "key": constants}
+
 
 @dataclass(slots=True, kw_only=True)
 class TickCounts:

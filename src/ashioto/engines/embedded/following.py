@@ -16,10 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ashioto import keys, naming
-from ashioto.control.known_keys import known_keys
 from ashioto.engines.embedded.imported import is_history
-from ashioto.engines.embedded.rebuild import pages
-from ashioto.log.partition import partition_of
+from ashioto.engines.embedded.rebuild import partition_pages
 from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
@@ -247,16 +245,10 @@ class Follower:
 
     def _imported(self, period: Period, low: int, high: int) -> Iterator[tuple[list[bytes], Ints]]:
         """Find imported bars by key: those whose records lie between two offsets."""
-        topic = self.topic(period)
-        partitions = self._log.describe(topic).spec.partitions
-        for name in known_keys(self._log, topic):
-            key = keys.encode(name)
-            if partition_of(key, partitions) != self._partition:
-                continue
-            for page in pages(self._log, topic, key + keys.SEPARATOR.encode()):
-                rows = is_history(page.data) & (page.offsets >= low) & (page.offsets < high)
-                if rows.any():
-                    yield _buckets(pa.array([page.keys[row] for row in np.flatnonzero(rows)], pa.binary()))
+        for page in partition_pages(self._log, self.topic(period), self._partition):
+            rows = is_history(page.data) & (page.offsets >= low) & (page.offsets < high)
+            if rows.any():
+                yield _buckets(pa.array([page.keys[row] for row in np.flatnonzero(rows)], pa.binary()))
 
     def _lookup(self, period: Period, sent: Sent) -> int | None:
         """Return where an append went, or None where the log no longer tells."""

@@ -106,14 +106,25 @@ def old_bars(log: Log, query: Query, partition: int, rebuild: Rebuild) -> Iterat
     """
     for period in query.frames:
         topic, floor = _bars(query, period), rebuild.floor(period)
-        partitions = log.describe(topic).spec.partitions if floor else 0
-        for name in known_keys(log, topic) if floor else ():
-            key = keys.encode(name)
-            if partition_of(key, partitions) == partition:
-                for page in pages(log, topic, key + keys.SEPARATOR.encode()):
-                    rows = np.flatnonzero(is_old(page, floor))
-                    if rows.size:
-                        yield _deletion(topic, partition, page, rows.tolist())
+        for page in partition_pages(log, topic, partition) if floor else ():
+            rows = np.flatnonzero(is_old(page, floor))
+            if rows.size:
+                yield _deletion(topic, partition, page, rows.tolist())
+
+
+def partition_pages(log: Log, topic: str, partition: int) -> Iterator[ViewPage]:
+    """Yield the newest record of each key of a bars topic in one partition, key by key.
+
+    Args:
+        log: Where the topic is.
+        topic: A bars topic.
+        partition: Number of the partition.
+    """
+    partitions = log.describe(topic).spec.partitions
+    for name in known_keys(log, topic):
+        key = keys.encode(name)
+        if partition_of(key, partitions) == partition:
+            yield from pages(log, topic, key + keys.SEPARATOR.encode())
 
 
 def pages(log: Log, topic: str, start: bytes, stop: bytes | None = None) -> Iterator[ViewPage]:
