@@ -17,7 +17,9 @@
     │   ├── LogBusyError        another process holds the log
     │   │   └── LockHeldError       somebody else holds this lock (exit code 5)
     │   ├── StaleEpochError     a newer writer exists (exit code 5)
-    │   └── UnknownTopicError   the topic was never created
+    │   ├── UnknownTopicError   the topic was never created
+    │   ├── SchemaError         values cannot be written or read as these columns
+    │   └── RegistryError       the schema registry refused or failed
     ├── DeployError         `infra apply` cannot go on
     │   ├── BlockedError        a change is incompatible or destructive (exit code 4)
     │   ├── StalePlanError      the saved plan is not what would be done now
@@ -26,6 +28,7 @@
     │   ├── ClockJumpError      the clock went ahead further than time did
     │   ├── LeaseLostError      somebody else has taken over (exit code 5)
     │   └── SpecError           a specification names a topic or columns that do not exist
+    ├── StackError          a broker or registry for tests cannot be had or started
     └── DecimalOverflowError  a decimal no longer fits 64 bits; names the column
 
 A message says what and which; `hint` says the way out, and is printed as ``Hint: …`` on a line of its own.
@@ -125,6 +128,14 @@ class UnknownTopicError(LogError):
     """Says that a topic was never created."""
 
 
+class SchemaError(LogError):
+    """Says that columns cannot be written in a schema of values, or such values not be read as these columns."""
+
+
+class RegistryError(LogError):
+    """Says that the schema registry refused, failed or was not reached."""
+
+
 class DeployError(AshiotoError):
     """Says that `infra apply` cannot go on."""
 
@@ -159,6 +170,10 @@ class LeaseLostError(HeartbeatError):
 
 class SpecError(HeartbeatError):
     """Says that a heartbeat specification names a topic or columns that do not exist."""
+
+
+class StackError(AshiotoError):
+    """Says that a broker or registry for tests cannot be had or started."""
 
 
 class DecimalOverflowError(AshiotoError):
