@@ -66,7 +66,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 def beat(log: MemoryLog, runner: QueryRunner, now: int) -> None:
     """Let it be so late, as a heartbeat says it."""
-    for part in runner._parts:
+    for part in runner._parts.values():
         part._core.advance(now)
         part.progress.now_ms = part._core.now
         part._dirty = True

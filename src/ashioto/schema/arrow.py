@@ -45,6 +45,15 @@ def storage_schema(entity: Entity) -> pa.Schema:
     return pa.schema([pa.field(c.name, arrow_type(c.type)) for c in entity.columns])
 
 
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values under a dictionary, or the type itself.
+
+    >>> str(plain(pa.dictionary(pa.int32(), pa.string())))
+    'string'
+    """
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def int64_view(array: pa.Array) -> npt.NDArray[np.int64]:
     """Return the integers under a column: scaled decimals, ms, days; 0 where there is no value.
 
