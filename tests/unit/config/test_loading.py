@@ -36,6 +36,13 @@ def test_every_value_is_read(tmp_path: Path) -> None:
         [log]
         kind = "kafka"
         path = "/data/log.db"
+        partitions = 4
+        bootstrap = "one:9092,two:9092"
+        prefix = "test."
+        replication = 3
+        cache = "/data/cache"
+        [schema_registry]
+        url = "https://registry:8081"
         [engine]
         kind = "flink"
     """
@@ -43,6 +50,10 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     assert config.project.contexts == ("bars:trading", "more.bars:analytics")
     assert (config.project.env, config.project.cluster) == ("prod", "east")
     assert (config.log.kind, config.log.path.as_posix(), config.engine.kind) == ("kafka", "/data/log.db", "flink")
+    assert (config.log.bootstrap, config.log.prefix) == ("one:9092,two:9092", "test.")
+    assert (config.log.partitions, config.log.replication) == (4, 3)
+    assert config.log.cache.as_posix() == "/data/cache"
+    assert config.schema_registry.url == "https://registry:8081"
 
 
 def test_the_nearest_file_above_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +98,7 @@ def test_contexts_from_the_environment_are_json_or_commas(
     ("text", "message", "hint"),
     [
         ('[log]\npaht = "x"', r"ashioto\.toml: unknown key log\.paht", "kind, path"),
-        ('[lgo]\npath = "x"', r"ashioto\.toml: unknown key lgo", "project, log, engine"),
+        ('[lgo]\npath = "x"', r"ashioto\.toml: unknown key lgo", "project, log, kafka, schema_registry, engine"),
         ('[log]\nkind = "redis"', r"ashioto\.toml: log\.kind: .*'embedded' or 'kafka'", "correct log.kind"),
         ("[log]\npartitions = 0", r"ashioto\.toml: log\.partitions: .*greater than or equal to 1", "correct log.parti"),
         ("[log]\npartitions = 'x'", r"ashioto\.toml: log\.partitions: .*valid integer", "correct log.partitions"),
