@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 10000
 STAMP := .venv/.installed
 
-.PHONY: setup demo test simulate check clean
+.PHONY: setup demo demo-kafka test simulate check clean
 
 setup: $(STAMP)
 
@@ -15,6 +15,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/python -m ashioto.cli.demo
+
+demo-kafka: $(STAMP)
+	$(BIN)/python -m ashioto.cli.demo_kafka
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -q --cov=ashioto --cov-report=term:skip-covered --cov-fail-under=90

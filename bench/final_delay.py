@@ -79,7 +79,7 @@ class Watch:
                 clock.sleep(0.001)
                 continue
             self._note(part.data, now, self._offset)
-            self._offset = part.base_offset + part.data.num_rows
+            self._offset = part.next_offset
 
     def _note(self, data: pa.RecordBatch, now: int, offset: int) -> None:
         final = data.filter(data.column("final"))

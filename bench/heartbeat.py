@@ -116,7 +116,7 @@ def stored(log: EmbeddedLog) -> Iterator[Batch]:
     """Yield the markers in a log, in pieces of 100,000 as they were appended."""
     offset = 0
     while (part := log.read(BEATS, 0, offset, max_rows=100_000)) is not None:
-        offset = part.base_offset + part.data.num_rows
+        offset = part.next_offset
         yield Batch(topic=BEATS, partition=0, keys=part.keys, timestamps=part.timestamps, data=part.data)
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from tests.support_kafka import java, kafka, registry, unique
+
+__all__ = ["java", "kafka", "registry", "unique"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ashioto.deploy.plan import Plan
     from ashioto.deploy.plan_file import SavedPlan
     from ashioto.deploy.stages import Step
+    from ashioto.deploy.target import DeployLog
     from ashioto.engines.base import RunningQuery
 
 ENV = ("test", "here")
@@ -180,7 +181,7 @@ class CrashingEngine:
 class World:
     """Everything that outlives a process, and processes that apply one after another."""
 
-    log: MemoryLog = field(default_factory=MemoryLog)
+    log: DeployLog = field(default_factory=MemoryLog)
     engine: MemoryEngine = field(default_factory=MemoryEngine)
     clock: ManualClock = field(default_factory=lambda: ManualClock(1_000_000))
     deaths: Deaths = field(default_factory=Deaths)
@@ -253,7 +254,7 @@ def request(*declared: Declared, allow_delete: Sequence[str] = (), partitions: i
     return Request(contexts=contexts, allow_delete=tuple(allow_delete), partitions=partitions)
 
 
-def add_tick(log: MemoryLog, topic: str = "trading.rate") -> None:
+def add_tick(log: DeployLog, topic: str = "trading.rate") -> None:
     """Append one record of nulls, whatever the columns are."""
     import numpy as np
     import pyarrow as pa

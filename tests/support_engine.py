@@ -16,8 +16,9 @@ from ashioto import Field, Period, naming
 from ashioto.clock import ManualClock
 from ashioto.deploy.bootstrap import ensure_topics
 from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
-from ashioto.engines.embedded.topics import DEAD_LETTERS, OFFSETS
+from ashioto.engines.embedded.topics import OFFSETS
 from ashioto.log.base import Batch
+from ashioto.log.dead_letters import DEAD_LETTERS
 from ashioto.log.partition import partitions_of
 from ashioto.schema.arrow import key_column, storage_schema
 from ashioto.tables import EntitySet
@@ -290,8 +291,10 @@ class Market:
     def _all(self, topic: str) -> list[Row]:
         found: list[Row] = []
         for partition in self.log.end_offsets(topic):
-            if (part := self.log.read(topic, partition, 0)) is not None:
+            at = 0
+            while (part := self.log.read(topic, partition, at)) is not None:
                 found += part.data.to_pylist()
+                at = part.next_offset
         return found
 
 

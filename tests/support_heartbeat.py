@@ -124,8 +124,11 @@ def records(log: Log, plan: Query) -> Iterator[tuple[int, list[dict[str, Any]]]]
     """Every record of the heartbeat topic, by partition."""
     topic = naming.heartbeat_topic(plan.context, plan.entity.name)
     for partition in log.end_offsets(topic):
-        part = log.read(topic, partition, 0, max_rows=1_000_000)
-        yield partition, [] if part is None else part.data.to_pylist()
+        at, rows = 0, list[dict[str, Any]]()
+        while (part := log.read(topic, partition, at)) is not None:
+            rows += part.data.to_pylist()
+            at = part.next_offset
+        yield partition, rows
 
 
 def content(row: dict[str, Any]) -> Content:

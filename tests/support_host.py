@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ashioto.control.applied import Registration, registration_batch
 from ashioto.control.election import LeaseElection
 from ashioto.control.roles import engine_role
+from ashioto.control.shares import LeaseOwners, LeaseShares
 from ashioto.engines.embedded.host import EngineHost
 from ashioto.engines.embedded.registry import EmbeddedRegistry
 from ashioto.log.leases import Holder
@@ -17,6 +18,7 @@ from ashioto.testing.memory_log import MemoryLog
 if TYPE_CHECKING:
     from tests.support_engine import Market
 
+    from ashioto.control.shares import Shares
     from ashioto.engines.base import RunningQuery
     from ashioto.log.base import Log
     from ashioto.logical.nodes import Query
@@ -57,14 +59,18 @@ class Site:
         return LeaseElection(self.leases, engine_role(ENV), holder=Holder(name=name), clock=self.market.clock)
 
     def host(self, name: str = "one", **options: Any) -> EngineHost:
-        """Return a host."""
+        """Return a host that runs all partitions or none."""
+        return self.sharing(LeaseShares(self.election(name), clock=self.market.clock), **options)
+
+    def sharing(self, shares: Shares, **options: Any) -> EngineHost:
+        """Return a host that runs its share of the partitions."""
         log = self.engine_log or self.market.log
-        return EngineHost(log, env=ENV, clock=self.market.clock, election=self.election(name), **options)
+        return EngineHost(log, env=ENV, clock=self.market.clock, shares=shares, **options)
 
     @property
     def registry(self) -> EmbeddedRegistry:
         """The engine as other processes see it."""
-        return EmbeddedRegistry(self.market.log, env=ENV, election_leader=self.election("nobody").leader)
+        return EmbeddedRegistry(self.market.log, env=ENV, owners=LeaseOwners(self.election("nobody").leader))
 
     def register(self, *records: Registration) -> None:
         """Record versions."""

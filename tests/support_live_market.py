@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,7 @@ class Feed:
 
     def __init__(self, log: Log, keys: list[Key], clock: Clock, seed: int) -> None:
         self.sent: Counter[tuple[Any, ...]] = Counter()
+        self.unsure: Counter[tuple[Any, ...]] = Counter()
         self.busy = self.early = 0
         self._log, self._keys, self._clock = log, keys, clock
         self._random = random.Random(seed)  # noqa: S311  # no secret is drawn
@@ -128,7 +130,8 @@ class Feed:
         """Send until told to stop."""
         while not stopping.wait(0.05):
             self.send()
-            self.look()
+            with suppress(LogBusyError):
+                self.look()
 
     def send(self) -> None:
         """Send a few ticks; where the log is held by a process that was stopped, later."""
@@ -142,14 +145,16 @@ class Feed:
             trading.set(Rate, log=self._log).add_range(rows)
         except LogBusyError:
             self.busy += 1
+            into = self.unsure
         else:
-            self.sent.update((r.broker, r.symbol, r.at, r.price, r.size) for r in rows)
+            into = self.sent
+        into.update((r.broker, r.symbol, r.at, r.price, r.size) for r in rows)
 
     def look(self) -> None:
         """Count new markers that were due later than now."""
         for partition, offset in self._seen.items():
-            part = self._log.read(self._topic, partition, offset)
-            now = self._clock.now_ms()
-            if part is not None:
-                self._seen[partition] = part.base_offset + part.data.num_rows
-                self.early += int((int64_view(part.data.column("due")) > now).sum())
+            at = offset
+            while (part := self._log.read(self._topic, partition, at)) is not None:
+                at = part.next_offset
+                self.early += int((int64_view(part.data.column("due")) > self._clock.now_ms()).sum())
+            self._seen[partition] = at

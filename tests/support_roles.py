@@ -14,8 +14,7 @@ from ashioto.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ashioto.log.embedded import EmbeddedLog
-    from ashioto.log.leases import Lease
+    from ashioto.log.leases import Lease, Leases
 
 ROOT = Path(__file__).resolve().parents[1]
 RC = [sys.executable, "-m", "ashioto.cli.app"]
@@ -28,16 +27,20 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "COLUMNS": "200"}
 
 
-def rc(folder: Path, *args: object, code: int = 0) -> str:
-    """Run `rc` in a project; it must leave with the code, and never with a traceback; returns what it said."""
+def rc(folder: Path, *args: object, code: int | None = 0) -> str:
+    """Run `rc` in a project; returns what it said.
+
+    It must leave with the code, if there is one, and never with a traceback. What went to stderr is left out where all
+    went well.
+    """
     command = [*RC, *map(str, args)]
     done = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     said = done.stdout + done.stderr
-    assert done.returncode == code, said
+    assert code in {None, done.returncode}, said
     assert "Traceback" not in said
-    return done.stdout if code == 0 else said
+    return done.stdout if done.returncode == 0 else said
 
 
 def wait_until(true: Callable[[], bool], *, every: float = 0.02, what: str = "it") -> None:
@@ -140,14 +143,14 @@ class Roles:
         return [f"{one.args}: {one.text}" for one in self.started if "Traceback" in one.text]
 
 
-def lease_of(log: EmbeddedLog, role: str) -> Lease:
+def lease_of(log: Leases, role: str) -> Lease:
     """Return a lease that somebody has had."""
     found = log.lease(role)
     assert found is not None, f"nobody ever had {role}"
     return found
 
 
-def leader(log: EmbeddedLog, role: str, among: list[Role]) -> Role | None:
+def leader(log: Leases, role: str, among: list[Role]) -> Role | None:
     """Return which of some processes has a role; None when none of them does."""
     found = log.lease(role)
     pid = None if found is None or found.holder is None else found.holder.pid

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ashioto.control.applied import Registration
     from ashioto.engines.base import Engine, RunningQuery
+    from ashioto.log.base import Log
 
 CONTEXT = ao.Context("t")
 MINUTES = bars("1m", context=CONTEXT, name="minutes")
@@ -55,15 +56,20 @@ class EngineUnderTest:
         self.market.log.append([registration_batch(ENV, [replace(version, state="stopped")])])
         self.engine.stop(version)
 
+    @property
+    def sent(self) -> dict[int, int]:
+        """Where the ticks end: that far everything is read once there is nothing left to do."""
+        return self.market.log.end_offsets("t.trade")
+
     def stand(self, version: Registration) -> RunningQuery:
         """Return how a version stands."""
         (found,) = self.engine.inspect([version])
         return found
 
 
-def market() -> Market:
-    """Return a market with an hour of sessions."""
-    return Market.of(MINUTES, HOURLY, hours=[("A", 0, HOUR)])
+def market(log: Log | None = None) -> Market:
+    """Return a market with an hour of sessions, in memory or on a log."""
+    return Market.of(MINUTES, HOURLY, hours=[("A", 0, HOUR)], **({} if log is None else {"log": log}))
 
 
 class EngineContract:
@@ -82,9 +88,9 @@ class EngineContract:
         assert site.engine.progress(version) == {0: 0}
         site.market.send(trade("A", 0, 1), trade("A", 1, 2))
         site.turn()
-        assert site.engine.progress(version) == {0: 2}
+        assert site.engine.progress(version) == site.sent
         stand = site.stand(version)
-        assert (stand.name, stand.state, dict(stand.cuts)) == ("t_minutes_v1", "running", {0: 2})
+        assert (stand.name, stand.state, dict(stand.cuts)) == ("t_minutes_v1", "running", site.sent)
         assert stand.detail
         assert [row["ticks"] for row in site.market.bars("1m")] == [2]
 
@@ -107,7 +113,7 @@ class EngineContract:
         site.turn()
         site.stop(first)
         site.turn()
-        assert site.engine.progress(second) == {0: 2}
+        assert site.engine.progress(second) == site.sent
         assert [found.name for found in site.engine.inspect([replace(first, state="stopped"), second])] == [second.name]
         assert [(row["bucket_start"], row["ticks"]) for row in site.market.bars("1m")] == [(MINUTE, 1)]
 
@@ -134,7 +140,7 @@ class EngineContract:
         assert (stand.state, dict(stand.cuts)) == ("waiting", {0: 0})
         assert stand.detail
         site.turn()
-        assert dict(site.stand(version).cuts) == {0: 1}
+        assert dict(site.stand(version).cuts) == site.sent
         assert site.stand(version).state == "running"
 
     def test_a_plan_that_cannot_run_fails_and_the_others_go_on(self, site: EngineUnderTest) -> None:
@@ -155,5 +161,5 @@ class EngineContract:
         site.register(replace(site.version(version=2), plan="{}"))
         site.market.send(trade("A", 0, 1))
         site.turn()
-        assert site.engine.progress(first) == {0: 1}
+        assert site.engine.progress(first) == site.sent
         assert [row["ticks"] for row in site.market.bars("1m")] == [1]

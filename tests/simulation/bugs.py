@@ -258,14 +258,14 @@ def restart_skips_a_tick(patch: pytest.MonkeyPatch) -> None:
 
 
 def ticks_by_an_old_schedule(patch: pytest.MonkeyPatch) -> None:
-    known = QueryRunner.__init__
+    known = QueryRunner._part
 
-    def wrong(self: Any, *args: Any, **options: Any) -> None:
-        known(self, *args, **options)
-        for part in self._parts:
-            part.before_ticks = int
+    def wrong(self: Any, number: int) -> PartitionRunner:
+        part = known(self, number)
+        part.before_ticks = lambda: None
+        return part
 
-    patch.setattr(QueryRunner, "__init__", wrong)
+    patch.setattr(QueryRunner, "_part", wrong)
 
 
 def a_new_sender_sets_the_clock_back(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tests.simulation.world import BrokenPromiseError
 
 from ashioto.control.election import LeaseElection
 from ashioto.control.roles import engine_role, infra_role
+from ashioto.control.shares import LeaseOwners
 from ashioto.deploy.apply import LOCK, ApplyOptions, apply
 from ashioto.deploy.plan import Request, make_plan
 from ashioto.deploy.target import Target
@@ -98,7 +99,7 @@ class ApplyProcess(Process):
         engines = LeaseElection(
             log, engine_role(ENV), holder=self.holder, clock=self.clock, processes=Neighbours(self.world)
         )
-        engine = EmbeddedRegistry(log, env=ENV, election_leader=engines.leader)
+        engine = EmbeddedRegistry(log, env=ENV, owners=LeaseOwners(engines.leader))
         return Target(log=log, engine=engine, env=ENV, clock=self.clock)
 
 

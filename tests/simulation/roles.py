@@ -9,6 +9,7 @@ from tests.simulation.process import Process, make_log
 
 from ashioto.control.election import LeaseElection, LeaseOptions
 from ashioto.control.roles import engine_role, heartbeat_role
+from ashioto.control.shares import LeaseShares
 from ashioto.engines.embedded.host import EngineHost
 from ashioto.heartbeat.guard import ClockGuard
 from ashioto.heartbeat.options import HeartbeatOptions
@@ -89,7 +90,7 @@ class EngineProcess(Process):
             log, engine_role(ENV), holder=self.holder, clock=self.clock, processes=Neighbours(self.world),
             options=ENGINE_LEASE,
         )  # fmt: skip
-        self.host = EngineHost(log, env=ENV, clock=self.clock, election=election)
+        self.host = EngineHost(log, env=ENV, clock=self.clock, shares=LeaseShares(election, clock=self.clock))
 
     def step(self) -> int:
         """Read and write once."""

@@ -15,7 +15,7 @@ from tests.support_planning import bucket
 from ashioto import keys, naming
 from ashioto.control.applied import registrations
 from ashioto.engines.embedded.progress import version_progress
-from ashioto.engines.embedded.topics import DEAD_LETTERS
+from ashioto.log.dead_letters import DEAD_LETTERS
 from ashioto.log.partition import partition_of
 from ashioto.schema.arrow import int64_view
 

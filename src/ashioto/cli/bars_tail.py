@@ -99,7 +99,7 @@ class BarTail:
                 part = table.log.read(table.binding.topic, partition, offset)
                 if part is None:
                     continue
-                offsets[partition] = part.base_offset + part.data.num_rows
+                offsets[partition] = part.next_offset
                 data = part.data if part.tombstones is None else part.data.filter(pa.array(~part.tombstones))
                 found += self._rows(table, table.as_read(data))
         return found

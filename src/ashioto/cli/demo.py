@@ -28,6 +28,7 @@ from ashioto.testing.ticks import SimulationOptions, TickSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ashioto.deploy.target import DeployLog
     from ashioto.schedule.sessions import Sessions
 
 Key = tuple[str, str]
@@ -107,9 +108,11 @@ class Demo:
 
     Args:
         log: Where everything is.
+        step_ms: So much market time is sent at once.
     """
 
-    def __init__(self, log: EmbeddedLog) -> None:
+    def __init__(self, log: DeployLog, *, step_ms: int = STEP_MS) -> None:
+        self._step_ms = step_ms
         self.clock = ManualClock(_ms(BEGIN))
         self._rates = trading.set(Rate, log=log)
         ensure_topics(log, [trading])
@@ -125,7 +128,7 @@ class Demo:
     def play(self, until: datetime, tell: Callable[[int], None]) -> None:
         """Send ticks and work them off until a time; `tell` gets the time after every step, ms."""
         while (at := self.clock.now_ms()) < _ms(until):
-            then = min(at + STEP_MS, _ms(until))
+            then = min(at + self._step_ms, _ms(until))
             trading_now = np.array([len(s.between(at, then)) > 0 for s in self._sessions.values()])
             ticks = pa.Table.from_batches([self._market.batch(at, then, trading=trading_now)])
             ticks = ticks.filter(pc.invert(_of(ticks, TOYOTA, QUIET)))
@@ -145,12 +148,22 @@ class Demo:
         return count
 
 
-def run(log: EmbeddedLog, out: Path) -> None:
-    """Play the demo on a log, print what it shows and draw it into a folder."""
+def run(
+    log: DeployLog, out: Path, *, ready: Callable[[DevServer], None] = lambda _: None, step_ms: int = STEP_MS
+) -> None:
+    """Play the demo on a log, print what it shows and draw it into a folder.
+
+    Args:
+        log: Where everything is.
+        out: Folder for the pictures.
+        ready: Waits until the roles have begun.
+        step_ms: So much market time is sent at once.
+    """
     print(
         "Three markets, four days: EURUSD with its weekend, 7203 in Tokyo with a lunch break, BTCUSD without a pause."
     )
-    demo = Demo(log)
+    demo = Demo(log, step_ms=step_ms)
+    ready(demo.server)
     with progress_bar("ticks → log → engine → bars", _ms(END) - _ms(BEGIN)) as advance:
         demo.play(ARRIVAL, lambda now: advance(now - _ms(BEGIN)))
         around = (datetime(2025, 3, 10, 1, 10, tzinfo=UTC), ARRIVAL)
@@ -166,7 +179,7 @@ def run(log: EmbeddedLog, out: Path) -> None:
     draw(log, out)
 
 
-def _show_bars(log: EmbeddedLog, late: int, before: pa.Table, after: pa.Table) -> None:
+def _show_bars(log: DeployLog, late: int, before: pa.Table, after: pa.Table) -> None:
     tell = partial(print, end="\n\n")
     weekend = (datetime(2025, 3, 7, 21, 50, tzinfo=UTC), datetime(2025, 3, 9, 21, 10, tzinfo=UTC))
     print_bars(f"{' '.join(EURUSD)} 5m around the weekend", five_minutes(log, EURUSD, *weekend))
@@ -195,13 +208,13 @@ def _show_bars(log: EmbeddedLog, late: int, before: pa.Table, after: pa.Table) -
     tell("Days are trading days: Friday's bar is final since Friday's close, Monday's is live.")
 
 
-def five_minutes(log: EmbeddedLog, key: Key, start: datetime, end: datetime) -> pa.Table:
+def five_minutes(log: DeployLog, key: Key, start: datetime, end: datetime) -> pa.Table:
     """Return the 5m bars of a key that start in a range."""
     bars = TimeBucket.set(rate_bars.bar(Period.minutes(5)), Period.minutes(5), log=log)
     return bars.read(*key, start=start, end=end)
 
 
-def draw(log: EmbeddedLog, out: Path) -> None:
+def draw(log: DeployLog, out: Path) -> None:
     """Draw Tokyo's morning as a PNG, and the weekend of EURUSD as a page."""
     morning = five_minutes(log, TOYOTA, datetime(2025, 3, 10, tzinfo=UTC), END + timedelta(minutes=1))
     title = f"{' '.join(TOYOTA)} 5m, 10 March 2025 (UTC)"

@@ -6,15 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from ashioto.cli.infra_target import deploy_log
 from ashioto.cli.output import show, table_of
 from ashioto.clock import SystemClock
+from ashioto.config import load_config
 from ashioto.control.roles import heartbeat_role
 from ashioto.errors import AshiotoError
-from ashioto.log.embedded import EmbeddedLog
+from ashioto.log.opening import open_log
 from ashioto.naming import bars_topic
 from ashioto.period import Period
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from ashioto.deploy.target import DeployLog
     from ashioto.log.leases import Lease
 
 CLOCK: Final = SystemClock()
@@ -43,13 +46,14 @@ class LiveDemo:
 
     Args:
         folder: Where; it is made anew.
+        kafka: Whether its log is on Kafka; the environment says where.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, kafka: bool = False) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         folder.mkdir(parents=True)
-        self.rc("init", ".")
+        self.rc("init", ".", *(["--kafka"] if kafka else []))
         declared = folder / "bars.py"
         text = declared.read_text("utf-8").replace(
             "Period.minutes(1),", "Period.seconds(1),\n        Period.minutes(1),", 1
@@ -87,29 +91,40 @@ class LiveDemo:
 
     def lease(self) -> Lease | None:
         """Return who is the active heartbeat."""
-        with EmbeddedLog(self.folder / ".ashioto" / "log.db") as log:
+        with self._log() as log:
             return log.lease(heartbeat_role(ENV, "trading"))
 
     def bars(self) -> list[dict[str, Any]]:
         """Return the bars of one second as they stand."""
-        with EmbeddedLog(self.folder / ".ashioto" / "log.db") as log:
+        with self._log() as log:
             page = log.view(bars_topic("trading", "Rate", Period.seconds(1)))
         found: list[dict[str, Any]] = page.data.select(SHOWN).to_pylist()
         return found
+
+    @contextmanager
+    def _log(self) -> Iterator[DeployLog]:
+        """Open the log of the project for a look."""
+        log = open_log(load_config(self.folder))
+        with closing(log):  # type: ignore[type-var]  # both logs are closed so
+            yield deploy_log(log)
 
     def finals(self) -> int:
         """Return how many of them are final."""
         return sum(bar["final"] for bar in self.bars())
 
 
-def run_live(folder: Path) -> None:
+def run_live(folder: Path, *, kafka: bool = False) -> None:
     """Show apply twice, two heartbeats, and what becomes of the bars when the active one is killed.
+
+    Args:
+        folder: Where the project is made anew.
+        kafka: Whether its log is on Kafka; the environment says where.
 
     Raises:
         DemoError: Something did not become as it should.
     """
     print("\nNow with real processes, on the wall clock: declare once, register once, keep alive.\n")
-    demo = LiveDemo(folder)
+    demo = LiveDemo(folder, kafka=kafka)
     demo.tell("infra", "apply", only=lambda line: ": " in line and "no engine" not in line)
     demo.tell("infra", "apply")
     today = datetime.now(UTC).date()

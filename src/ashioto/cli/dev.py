@@ -140,6 +140,11 @@ class DevServer:
         return self._clock.replaying
 
     @property
+    def ready(self) -> bool:
+        """Whether the engine has something to run."""
+        return bool(self._engine.running())
+
+    @property
     def scheduled(self) -> bool:
         """Whether a heartbeat is still to come; of markets that never close it is not known before their first tick."""
         now = self._clock.now_ms()
@@ -224,7 +229,7 @@ def run_dev(config: Config, screen: Screen, *, wall: bool = False) -> None:
         raise ConfigError("the project declares no query", hint="end a chain with .to_query() in a context's module")
     log = deploy_log(open_log(config))
     env = (config.project.env, config.project.cluster)
-    with dev_lock(config.log.path):
+    with dev_lock(config.log.local, place=config.log.place):
         server = DevServer(
             log=log, contexts=contexts, env=env, follow=not wall, partitions=config.log.partitions
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Keeps a second `rc dev` away from a log: two would both send heartbeats and write bars."""
+"""Keeps a second `rc dev` on one machine away from a log: two would both send heartbeats and write bars."""
 
 from __future__ import annotations
 
@@ -21,21 +21,24 @@ class DevRunningError(LogBusyError):
 
 
 @contextmanager
-def dev_lock(log: Path) -> Iterator[None]:
+def dev_lock(log: Path, *, place: str = "") -> Iterator[None]:
     """Hold the lock of a log's `rc dev`; the system lets go of it when the process ends, however it ends.
 
     Args:
-        log: The file of the log.
+        log: What stands on this machine for the log; its folder is made.
+        place: Where the log is, for people, if that is elsewhere.
 
     Raises:
         DevRunningError: Another process holds it; names the process.
     """
     file = _lock_file(log)
+    file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _locked(descriptor):
             raise DevRunningError(
-                f"another rc dev (process {_holder(descriptor)}) runs on {log}", hint="use that one, or stop it first"
+                f"another rc dev (process {_holder(descriptor)}) runs on {place or log}",
+                hint="use that one, or stop it first",
             )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())

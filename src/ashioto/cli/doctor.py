@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from ashioto.errors import AshiotoError
+from ashioto.cli.doctor_finding import Finding
+from ashioto.errors import AshiotoError, LogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ashioto.cli.project import Project
     from ashioto.context import Context
@@ -26,28 +26,18 @@ _COUNTERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Holds the outcome of one check."""
-
-    state: Literal["ok", "warning", "error"]
-    check: str
-    detail: str
-
-    def row(self) -> dict[str, object]:
-        """Return it for printing.
-
-        >>> Finding(state="ok", check="python", detail="3.11").row()
-        {'state': 'ok', 'check': 'python', 'detail': '3.11'}
-        """
-        return {"state": self.state, "check": self.check, "detail": self.detail}
-
-
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def doctor(
+    *,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="On Kafka: this user plays it, and must have its rights; may be given again."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Check versions, settings, log, schedule and counters; exit code 1 if something is broken."""
     from ashioto.cli.output import print_rows
 
-    findings = [*versions(), *_project_findings()]
+    findings = [*versions(), *_project_findings(role or ())]
     print_rows([finding.row() for finding in findings], title="doctor", as_json=as_json)
     if any(finding.state == "error" for finding in findings):
         raise typer.Exit(1)
@@ -66,7 +56,7 @@ def versions() -> Iterator[Finding]:
             yield Finding(state="error", check=name, detail=f"not installed: pip install {name}")
 
 
-def _project_findings() -> Iterator[Finding]:
+def _project_findings(roles: Sequence[str]) -> Iterator[Finding]:
     from ashioto.cli.project import open_project
     from ashioto.errors import ConfigError
 
@@ -74,13 +64,27 @@ def _project_findings() -> Iterator[Finding]:
         project = open_project()
     except ConfigError as error:
         state: Literal["warning", "error"] = "warning" if "rc init" in error.hint else "error"
-        yield Finding(state=state, check="project", detail=f"{error.message} ({error.hint})")
+        yield Finding(state=state, check="project", detail=error.message, hint=error.hint)
         return
     except AshiotoError as error:
-        yield Finding(state="error", check="log", detail=f"{error.message} ({error.hint})")
+        yield Finding(state="error", check="log", detail=error.message, hint=error.hint)
         return
     names = ", ".join(context.name for context in project.contexts)
     yield Finding(state="ok", check="project", detail=f"{project.config.file}: {names}")
+    if project.config.log.kind == "kafka":
+        from ashioto.cli.doctor_kafka import kafka_findings
+
+        found = kafka_findings(project, roles)
+        yield from found
+        if any(finding.state == "error" for finding in found):
+            return
+    try:
+        yield from _log_findings(project)
+    except LogError as error:
+        yield Finding(state="error", check="log", detail=error.message, hint=error.hint)
+
+
+def _log_findings(project: Project) -> Iterator[Finding]:
     yield from _topics(project)
     yield from _running(project)
     for context in project.contexts:
@@ -100,14 +104,17 @@ def _topics(project: Project) -> Iterator[Finding]:
             missing.append(spec.name)
             continue
         records += sum(found.end_offsets.values())
+        if found.drift:
+            detail = f"is not set as declared: {'; '.join(found.drift)}"
+            yield Finding(state="warning", check=spec.name, detail=detail, hint="rc infra apply")
         if found.spec.schema != spec.schema:
             yield Finding(state="error", check=spec.name, detail="the log holds other columns than are declared")
     if missing:
         yield Finding(
             state="warning", check="topics", detail=f"not made yet: {', '.join(missing)} (rc infra apply, or rc dev)"
         )
-    where = project.config.log.path
-    yield Finding(state="ok", check="log", detail=f"{where}: {records:,} records were written")
+    detail = f"{project.config.log.place}: {records:,} records were written"
+    yield Finding(state="ok", check="log", detail=detail)
 
 
 def _running(project: Project) -> Iterator[Finding]:
@@ -116,7 +123,7 @@ def _running(project: Project) -> Iterator[Finding]:
     from ashioto.cli.replay import reached
     from ashioto.schedule.sessions import time_text
 
-    process = running(project.config.log.path)
+    process = running(project.config.log.local)
     yield Finding(state="ok", check="rc dev", detail=f"runs as process {process}" if process else "does not run")
     market = reached(project.log)
     if market is not None:

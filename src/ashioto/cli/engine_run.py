@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ashioto.naming import topic
-
 if TYPE_CHECKING:
     from ashioto.clock import Clock
     from ashioto.deploy.target import DeployLog
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from ashioto.observe.health import Health
 
 LOG: Final = logging.getLogger("ashioto.engine")
-ENGINE_EXPIRE_S: Final = 10.0
-"""A pass over many ticks, and the first compilation of a query, may take seconds in which nothing is renewed."""
 LOOK_S: Final = 0.5
 """How often it is counted what it has done, seconds."""
 COUNTERS: Final = ("ticks", "out_of_session", "unknown_key", "late", "rejected")
@@ -30,7 +26,7 @@ def run(
     log_format: Annotated[str, typer.Option(help="text or json, one line an event on stderr.")] = "text",
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
-    """Run every registered query, until ^C; a second one stands by."""
+    """Run every registered query, until ^C; on Kafka several share the partitions, else a second one stands by."""
     from ashioto.cli.role_logs import role_logs
 
     with role_logs(LOG, log_format=log_format, log_level=log_level):
@@ -42,6 +38,7 @@ def _run(port: int) -> None:
     from ashioto.cli.project import open_project
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import SystemClock
+    from ashioto.control.sharing import ENGINE_EXPIRE_S
     from ashioto.errors import UnsupportedError
     from ashioto.observe.health import HealthServer
 
@@ -111,24 +108,21 @@ class Watched:
             self.metrics.totals(name, **counts)
             self.metrics.written(name, bars=runner.written)
             self.metrics.running(name, present=True)
-            ends = self._log.end_offsets(topic(runner.query.context, runner.query.entity.name))
-            self.metrics.lag(name, records=sum(ends.values()) - sum(p.source_offset for p in runner.progress))
+            ends = self._log.end_offsets(runner.source)
+            self.metrics.lag(name, records=sum(max(ends[p] - offset, 0) for p, offset in runner.read().items()))
 
 
 def engine_host(log: DeployLog, *, env: tuple[str, ...], clock: Clock, holder: str = "") -> EngineHost:
     """Return an engine that runs what is registered on a log.
 
     Args:
-        log: Where everything is; it also keeps the lease.
+        log: Where everything is; it also says what is this engine's share.
         env: Environment and cluster.
         clock: The machine's clock.
         holder: Tells engines inside one process apart.
     """
-    from ashioto.control.election import LeaseElection, LeaseOptions
-    from ashioto.control.processes import this_process
-    from ashioto.control.roles import engine_role
+    from ashioto.control.sharing import engine_shares
     from ashioto.engines.embedded.host import EngineHost
 
-    options = LeaseOptions(renew_s=1.0, expire_s=ENGINE_EXPIRE_S)
-    election = LeaseElection(log, engine_role(env), holder=this_process(holder), clock=clock, options=options)
-    return EngineHost(log, env=env, clock=clock, election=election)
+    shares = engine_shares(log, env=env, clock=clock, holder=holder)
+    return EngineHost(log, env=env, clock=clock, shares=shares)

@@ -60,14 +60,11 @@ def embedded_target(log: DeployLog, env: tuple[str, str], clock: Clock) -> Targe
         env: Environment and cluster.
         clock: Stamps records, and waits.
     """
-    from ashioto.control.election import LeaseElection
-    from ashioto.control.processes import this_process
-    from ashioto.control.roles import engine_role
+    from ashioto.control.sharing import engine_owners
     from ashioto.deploy.target import Target
     from ashioto.engines.embedded.registry import EmbeddedRegistry
 
-    host = LeaseElection(log, engine_role(env), holder=this_process(), clock=clock)
-    engine = EmbeddedRegistry(log, env=env, election_leader=host.leader)
+    engine = EmbeddedRegistry(log, env=env, owners=engine_owners(log, env=env, clock=clock))
     return Target(log=log, engine=engine, env=env, clock=clock)
 
 

@@ -16,9 +16,15 @@ FILES: Final = {
     ".gitignore": "gitignore.txt",
 }
 """Files of the project, and the templates they are copied from."""
+ON_KAFKA: Final = {"ashioto.toml": "kafka.toml", "README.md": "kafka.md"}
+"""What other templates a project on Kafka has."""
 
 
-def init(folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
+    *,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Keep records on Kafka, not in one file.")] = False,
+) -> None:
     """Make a starter project: ashioto.toml, bars.py and a README that says what to do next."""
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:
@@ -28,9 +34,11 @@ def init(folder: Annotated[Path, typer.Argument(help="Where; made if it is not t
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", hint="choose a folder: rc init my-bars")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, template in FILES.items():
+    for name, template in (FILES | (ON_KAFKA if kafka else {})).items():
         (folder / name).write_text(read_template(template), encoding="utf-8")
     typer.echo(f"made {', '.join(FILES)} in {folder.resolve()}")
+    if kafka:
+        typer.echo("Before that: say in ashioto.toml where Kafka and its schema registry are.")
     typer.echo("Next: read README.md there; it imports a schedule, starts `rc dev` and sends ticks.")
 
 

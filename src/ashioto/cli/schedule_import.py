@@ -38,7 +38,8 @@ def import_(
     frame = project.schedule(owner)
     names = session_columns(frame)
     found = read_source(source, names, pairs(key or [], option="--key"), *day_range(start, end))
-    ensure_topics(project.log, [owner])
+    if project.config.log.kind == "embedded":  # on a cluster, topics are the business of `rc infra apply` alone
+        ensure_topics(project.log, [owner], partitions=project.config.log.partitions)
     target = owner.set(owner.entities[frame.schedule.name], log=project.log)
     rows = schedule_table(frame, found)
     new = without(rows, target.read())

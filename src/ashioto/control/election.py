@@ -22,6 +22,8 @@ CAMPAIGN_S: Final = 0.1
 """How often one that stands by looks whether the role is free."""
 RENEW_S: Final = 0.5
 EXPIRE_S: Final = 2.0
+CLOCKS_S: Final = 60.0
+"""How far apart the clocks of two machines may be."""
 
 
 class Election(Protocol):
@@ -76,8 +78,10 @@ class LeaseOptions:
 class LeaseElection:
     """Elects by a lease in the log.
 
-    A lease that has expired, or whose holder is certainly gone, may be taken. Where the former holder is paused inside
-    a write and so blocks the log, it is ended; where the log says that another process blocks it, nobody is.
+    A lease that has expired, or whose holder is certainly gone, may be taken. That of a holder on another machine,
+    whose clock says nothing here, has expired once it has not changed for so long under the eyes of this process, or
+    was written very long ago. Where the former holder is paused inside a write and so blocks the log, it is ended;
+    where the log says that another process blocks it, nobody is.
 
     Args:
         leases: The log that keeps the lease.
@@ -102,6 +106,8 @@ class LeaseElection:
         self._processes = MachineProcesses() if processes is None else processes
         self.options = LeaseOptions() if options is None else options
         self._epoch: int | None = None
+        self._watched: tuple[int, int] | None = None
+        self._since = 0.0
 
     @property
     def name(self) -> str:
@@ -189,9 +195,21 @@ class LeaseElection:
         return known is not None and known.holder not in {None, self._holder} and self._is_live(known)
 
     def _is_live(self, known: Lease) -> bool:
-        if known.holder is None or self._processes.is_gone(known.holder):
+        if known.holder is None:
+            return False
+        if known.renewed_ms is not None and known.holder.boot != self._holder.boot:
+            return self._is_renewed_elsewhere(known, known.renewed_ms)
+        if self._processes.is_gone(known.holder):
             return False
         return self._clock.monotonic() * 1000 < known.expires_ms
+
+    def _is_renewed_elsewhere(self, known: Lease, renewed_ms: int) -> bool:
+        """Return whether a holder on another machine is to be taken for alive."""
+        now, state = self._clock.monotonic(), (known.epoch, known.expires_ms)
+        if state != self._watched:
+            self._watched, self._since = state, now
+        long_ago = self._clock.now_ms() - renewed_ms > 1000 * (self.options.expire_s + CLOCKS_S)
+        return now - self._since < self.options.expire_s and not long_ago
 
     def _expiry(self) -> int:
         return int((self._clock.monotonic() + self.options.expire_s) * 1000)

@@ -63,7 +63,7 @@ class KeyFinder:
         at = self._offsets.get(partition, 0)
         at = at if at <= end else 0  # the topic was made anew
         while at < end and (part := self._log.read(self._topic, partition, at)) is not None:
-            at = part.base_offset + len(part.keys)
+            at = part.next_offset
             alive = part.keys if part.tombstones is None else part.keys.filter(pa.array(~part.tombstones))
             for prefix in {_key_of(key) for key in alive.unique().to_pylist()} - self._prefixes:
                 self._add(prefix)

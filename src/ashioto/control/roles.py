@@ -23,6 +23,15 @@ def engine_role(env: tuple[str, ...]) -> str:
     return control_key("engine", *env).decode()
 
 
+def partition_role(env: tuple[str, ...], topic: str, partition: int) -> str:
+    r"""Return the fence of whoever runs the registered queries on one partition of a source.
+
+    >>> partition_role(("dev", "local"), "trading.rate", 3)
+    'engine\x1fdev\x1flocal\x1ftrading.rate\x1f3'
+    """
+    return control_key("engine", *env, topic, str(partition)).decode()
+
+
 def infra_role(env: tuple[str, ...]) -> str:
     r"""Return the role that applies declarations: the lock of `infra apply`.
 

@@ -160,14 +160,15 @@ class LogSchedules:
         at = 0
         while at < offset and (part := self._log.read(self._topic, 0, at)) is not None and part.base_offset == at:
             parts.append(part)
-            at += len(part.keys)
+            at = part.next_offset
         return None if at < offset else parts
 
     def _stood(self, records: list[Slice], offset: int) -> dict[Key, Sessions] | None:
         """Return the sessions by key before a record, or None where they do not hold together."""
-        if self._frame is None or not records or not offset:
+        before = [cut(part, 0, offset - part.base_offset) for part in records if part.base_offset < offset]
+        if self._frame is None or not before:
             return {}
-        whole = cut(concat_slices(records, offset), 0, offset)
+        whole = concat_slices(before, offset)
         _, rows = newest(whole.keys)
         kept = rows if whole.tombstones is None else rows[~whole.tombstones[rows]]
         try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 APPLIED: Final = "rc.infra.applied"
 HB_SPECS: Final = "rc.hb.specs"
 HB_STATE: Final = "rc.hb.state"
+MIGRATE_JOBS: Final = "rc.migrate.jobs"
 HEARTBEATS_KEPT_MS: Final = 7 * DAY_MS
 
 APPLIED_SCHEMA: Final = pa.schema(

@@ -26,10 +26,12 @@ class ActualTopic:
     Args:
         spec: Its columns and settings.
         has_records: Whether there is anything in it.
+        drift: Which settings of the log are not as declared, for people.
     """
 
     spec: TopicSpec
     has_records: bool
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,5 +96,7 @@ def actual_state(target: Target, contexts: Sequence[str], *, others: Collection[
 def _topic(target: Target, name: str) -> ActualTopic:
     info = target.log.describe(name)
     return ActualTopic(
-        spec=info.spec, has_records=any(end > info.start_offsets[p] for p, end in info.end_offsets.items())
+        spec=info.spec,
+        has_records=any(end > info.start_offsets[p] for p, end in info.end_offsets.items()),
+        drift=info.drift,
     )

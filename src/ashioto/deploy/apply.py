@@ -188,6 +188,8 @@ class _Run:
             return True
         if found is not None and found.state == "failed":
             raise self._not_verified(registration, "failed")
+        if found is not None and found.state == "starting":
+            return False
         return self.target.engine.progress(registration) is not None
 
     def _not_verified(self, registration: Registration, what: str) -> VerifyError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from ashioto.deploy.actual import actual_state
+from ashioto.deploy.changes import TopicChange
 from ashioto.deploy.desired import desired_state
 from ashioto.deploy.diff import diff
 from ashioto.deploy.explain import digest, registration_content, spec_content, topic_content
 from ashioto.deploy.stages import Register, stages
 from ashioto.deploy.topic_diff import OWN
 from ashioto.errors import BlockedError, UsageError
+from ashioto.log.admin import Preflight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from ashioto.deploy.stages import Step
     from ashioto.deploy.target import Target
     from ashioto.dsl.context import Context
+    from ashioto.log.base import Log
+
+_REFUSED: Final = "the log would refuse it: correct the declaration or ashioto.toml, or what the log allows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ class Plan:
         actual = self.actual
         return digest(
             [
-                [topic_content(topic.spec) for topic in actual.topics],
+                [[topic_content(topic.spec), *topic.drift] for topic in actual.topics],
                 [registration_content(registration) for registration in actual.registrations],
                 [spec_content(spec) for spec in actual.specs],
             ]
@@ -109,13 +114,34 @@ def make_plan(request: Request, target: Target) -> Plan:
     desired = desired_state(request.contexts, partitions=request.partitions)
     _check_deletable(request.allow_delete, desired)
     actual = actual_state(target, desired.contexts, others=desired.topic_names)
-    changes = diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete)
+    changes = preflight(diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete), target.log)
     steps = stages(changes)
     for step in steps:
         if isinstance(step, Register):
             target.engine.compile(step.registration)
     is_blocked = any(change.gravity == "blocked" for change in changes)
     return Plan(desired=desired, actual=actual, changes=tuple(changes), steps=() if is_blocked else tuple(steps))
+
+
+def preflight(changes: Sequence[AnyChange], log: Log) -> list[AnyChange]:
+    """Return changes as the log would take them: those of topics that it would refuse are blocked; writes nothing.
+
+    Args:
+        changes: What shall become of each object.
+        log: Where.
+    """
+    topics = [change for change in changes if isinstance(change, TopicChange) and change.spec is not None]
+    new = [change.spec for change in topics if change.action == "create" and change.spec is not None]
+    changed = [change.spec for change in topics if change.action == "alter" and change.spec is not None]
+    if not (isinstance(log, Preflight) and (new or changed)):
+        return list(changes)
+    reasons = log.refusals(new, changed)
+    return [
+        replace(change, gravity="blocked", reason=reasons[change.object], hint=_REFUSED)
+        if isinstance(change, TopicChange) and change.object in reasons
+        else change
+        for change in changes
+    ]
 
 
 def _check_deletable(names: Sequence[str], desired: Desired) -> None:

@@ -13,6 +13,7 @@ from ashioto.deploy.apply import NO_ENGINE
 from ashioto.deploy.begins import plan_of
 from ashioto.deploy.desired import topics_of
 from ashioto.deploy.diff import changed_spec
+from ashioto.deploy.topic_diff import kept
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ def topic_finding(spec: TopicSpec, actual: Actual) -> Finding:
     extra = sorted(there.keys() - set(spec.schema.names))
     said += [f"has also the column {name}" for name in extra]
     said += [f"{f.name} is {there[f.name]}, not {f.type}" for f in spec.schema if there.get(f.name, f.type) != f.type]
+    if known.spec.retention_ms != spec.retention_ms:
+        said.append(f"keeps records {kept(known.spec.retention_ms)}, not {kept(spec.retention_ms)}")
+    said += known.drift
     if said:
         return Finding(object=spec.name, state="drift", detail="; ".join(said), hint="rc infra plan")
     return Finding(object=spec.name, state="ok", detail=f"columns: {len(there)}, partitions: {spec.partitions}")
@@ -149,8 +153,9 @@ def version_finding(registration: Registration, newest: Registration, actual: Ac
             detail=f"failed{_why(run.detail)}",
             hint="see rc.dlq and the log of rc engine run",
         )
-    if run.state == "waiting":
-        return Finding(object=name, state="problem", detail=NO_ENGINE.partition(":")[0], hint="rc engine run")
+    if run.state in {"waiting", "starting"}:
+        detail = run.detail if run.state == "starting" else NO_ENGINE.partition(":")[0]
+        return Finding(object=name, state="problem", detail=detail, hint="rc engine run")
     return Finding(object=name, state="ok", detail=f"runs{_why(run.detail)}")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ashioto.deploy.changes import TopicChange
-from ashioto.log.records import plain
+from ashioto.schema.evolution import other_types
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -101,22 +101,11 @@ def _obstacles(topic: DesiredTopic, known: ActualTopic) -> _Found:
         is_now, shall_be = getattr(known.spec, name), getattr(spec, name)
         if is_now != shall_be:
             found.reasons.append(f"has {name} = {is_now}, not {shall_be}")
-    for said, columns in _other_types(known.spec.schema, spec.schema).items():
+    for said, columns in other_types(known.spec.schema, spec.schema).items():
         found.reasons.append(f"{', '.join(columns)} {'is' if len(columns) == 1 else 'are'} {said}")
         found.rename += [name for name in columns if not name.startswith(HIDDEN)]
     if known.has_records:
         _add_obstacles_of_records(found, topic, known)
-    return found
-
-
-def _other_types(there: pa.Schema, wanted: pa.Schema) -> dict[str, list[str]]:
-    """Return the columns of each change of type."""
-    types = {column.name: column.type for column in there}
-    found: dict[str, list[str]] = {}
-    for column in wanted:
-        kept = types.get(column.name, column.type)
-        if kept != column.type:
-            found.setdefault(f"{plain(kept)}, not {plain(column.type)}", []).append(column.name)
     return found
 
 
@@ -145,9 +134,14 @@ def _differences(topic: DesiredTopic, known: ActualTopic) -> list[str]:
     if not found and wanted.schema.names != there.schema.names:
         found.append("puts the columns in another order")
     if wanted.retention_ms != there.retention_ms:
-        found.append(f"keeps records {_kept(wanted.retention_ms)}, not {_kept(there.retention_ms)}")
-    return found
+        found.append(f"keeps records {kept(wanted.retention_ms)}, not {kept(there.retention_ms)}")
+    return [*found, *known.drift]
 
 
-def _kept(retention_ms: int | None) -> str:
+def kept(retention_ms: int | None) -> str:
+    """Return how long records are kept, for people.
+
+    >>> kept(7_200_000), kept(None)
+    ('for 2 h', 'for ever')
+    """
     return "for ever" if retention_ms is None else f"for {retention_ms / 3_600_000:g} h"

@@ -118,7 +118,7 @@ def changed_since(log: Log, spec: HeartbeatSpec, offset: int, *, unknown: int) -
     while (part := log.read(topic, 0, at)) is not None:
         for key, opened in _rows(spec, part):
             found[key] = min(opened, found.get(key, opened))
-        at = part.base_offset + len(part.keys)
+        at = part.next_offset
     return found
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Literal
 
-from ashioto.control.election import CAMPAIGN_S, RENEW_S
-from ashioto.errors import LeaseLostError, LogBusyError, LogError, LogFullError, StaleEpochError
-from ashioto.log.base import Fence
+from ashioto.control.candidate import Candidate
+from ashioto.control.election import RENEW_S
+from ashioto.errors import LeaseLostError, LogError, StaleEpochError
 from ashioto.observe.logs import fields
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class ContextRole:
         self.orchestrator, self.election = orchestrator, election
         self.mode: RoleMode = "standby"
         self.epoch = 0
-        self._clock, self._holder, self._metrics, self._renew_s = clock, holder, metrics, renew_s
-        self._next = 0.0
-        self._told = False
+        self._is_ready = False
+        self._holder, self._metrics = holder, metrics
+        self._role = Candidate(election, clock=clock, logger=LOG, label=f"{self.context}: ", renew_s=renew_s)
 
     @property
     def context(self) -> str:
@@ -70,8 +70,7 @@ class ContextRole:
         if self.mode != "active":
             return 0
         try:
-            if self._clock.monotonic() >= self._next:
-                self._renew()
+            self._role.keep()
             return self.orchestrator.step()
         except (StaleEpochError, LeaseLostError) as error:
             self._lost()
@@ -92,7 +91,7 @@ class ContextRole:
         """
         if self.mode == "stopped":
             return _LONGEST_S
-        waits = [_LONGEST_S, self._next - self._clock.monotonic()]
+        waits = [_LONGEST_S, self._role.wait_s]
         if self.mode == "active":
             waits.append(self.orchestrator.watch_s())
             if (wake := self.orchestrator.wake_ms()) is not None:
@@ -101,16 +100,16 @@ class ContextRole:
 
     def rewind(self, at: int) -> None:
         """Go on from another moment, ms, under a new epoch, as after the clock was set for a replay."""
-        if self.mode == "active" and (epoch := self.election.campaign()) is not None:
-            self.epoch = epoch
-            self.orchestrator.rewind(Fence(name=self.election.name, epoch=epoch), at)
+        if self.mode == "active" and (fence := self._role.again()) is not None:
+            self.epoch = fence.epoch
+            self.orchestrator.rewind(fence, at)
 
     def stop(self) -> None:
         """Hand over: record it, and give the role back."""
         if self.mode == "active":
             try:
                 self.orchestrator.hand_over()
-                self.election.resign()
+                self._role.resign()
             except (StaleEpochError, LeaseLostError):
                 LOG.warning("%s: somebody else had taken over already", self.context)
             except LogError as error:
@@ -118,34 +117,15 @@ class ContextRole:
         self._turn("stopped")
 
     def _stand_by(self) -> None:
-        if self._clock.monotonic() < self._next:
+        if self._role.wait_s > 0:
             return
-        self.orchestrator.watch()
-        epoch = self._campaign()
-        if epoch is None:
-            self._next = self._clock.monotonic() + CAMPAIGN_S
-            if not self._told:
-                self._told = True
-                LOG.info("%s: stands by, %s is active", self.context, self.election.leader() or "another process")
-            return
-        self.epoch = epoch
-        self._next = self._clock.monotonic() + self._renew_s
-        self._turn("active")
-        self.orchestrator.promote(Fence(name=self.election.name, epoch=epoch), self._holder)
-
-    def _campaign(self) -> int | None:
-        try:
-            return self.election.campaign()
-        except LogFullError as error:
-            LOG.warning("%s: the lease could not be taken: %s", self.context, error.message)
-            return None
-
-    def _renew(self) -> None:
-        try:
-            self.election.renew()
-        except (LogBusyError, LogFullError) as error:  # the fence keeps others out until somebody really takes over
-            LOG.warning("%s: the lease could not be renewed: %s", self.context, error.message)
-        self._next = self._clock.monotonic() + self._renew_s
+        if not self._is_ready:
+            self.orchestrator.watch()
+            self._is_ready = True
+        if (fence := self._role.campaign()) is not None:
+            self.epoch = fence.epoch
+            self._turn("active")
+            self.orchestrator.promote(fence, self._holder)
 
     def _lost(self) -> None:
         self._turn("stopped")

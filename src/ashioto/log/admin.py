@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,4 +31,18 @@ class LogAdmin(Protocol):
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics and all their records; those that do not exist are left out."""
+        ...
+
+
+@runtime_checkable
+class Preflight(Protocol):
+    """A log that can say before whether it would take topics; others take what passes their checks of declarations."""
+
+    def refusals(self, new: Sequence[TopicSpec], changed: Sequence[TopicSpec]) -> dict[str, str]:
+        """Return why topics would be refused, by name; nothing is made or changed.
+
+        Args:
+            new: Topics to be made.
+            changed: Topics that exist, as they shall be.
+        """
         ...

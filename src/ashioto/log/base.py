@@ -48,11 +48,13 @@ class TopicInfo:
         spec: How it was declared.
         start_offsets: First offset that can be read, by partition.
         end_offsets: Offset of the next record, by partition.
+        drift: Which settings of the log are not what a topic that is declared so gets, for people; `alter` sets them.
     """
 
     spec: TopicSpec
     start_offsets: dict[int, int]
     end_offsets: dict[int, int]
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,22 +93,34 @@ class Fence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """Says where a batch went: offsets `[base_offset, base_offset + count)`."""
-
-    topic: str
-    partition: int
-    base_offset: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """Holds records as read: those at `[base_offset, base_offset + n)`.
+    """Says where a run of records went: offsets `[base_offset, base_offset + count)`.
 
     Args:
         topic: Name of the topic.
         partition: Number of the partition.
         base_offset: Offset of the first record.
+        count: How many records.
+        next_offset: Between the last record and this offset there is nothing to read.
+    """
+
+    topic: str
+    partition: int
+    base_offset: int
+    count: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Holds all there is to read at `[base_offset, next_offset)`: records at `[base_offset, base_offset + n)`.
+
+    Whoever reads on goes on at `next_offset`, also where there is no record: not every offset need hold one.
+
+    Args:
+        topic: Name of the topic.
+        partition: Number of the partition.
+        base_offset: Offset of the first record; without records, the offset asked for.
+        next_offset: Where to read on, at least `base_offset + n`.
         keys: Key bytes, binary or dictionary of binary; shape (n,).
         timestamps: Event times, ms; shape (n,).
         data: Values, n rows.
@@ -116,6 +130,7 @@ class Slice:
     topic: str
     partition: int
     base_offset: int
+    next_offset: int
     keys: pa.Array
     timestamps: Ints
     data: pa.RecordBatch
@@ -161,6 +176,9 @@ class Log(Protocol):
     def append(self, batches: Sequence[Batch], *, fence: Fence | None = None) -> list[Appended]:
         """Append batches, all or none, durably.
 
+        Returns:
+            Where each batch went, in order; several runs where the records of other writers came in between.
+
         Raises:
             StaleEpochError: A writer of the same fence with a larger epoch has appended before.
             UnknownTopicError: A topic was never created.
@@ -169,7 +187,11 @@ class Log(Protocol):
         ...
 
     def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
-        """Return records from an offset on, or None when there are none; below the first, from the first on."""
+        """Return records from an offset on, or None at the end; below the first, from the first on.
+
+        A slice without records covers offsets that hold none. Its base is above the offset asked for only where the
+        records before it are gone from the start of the log.
+        """
         ...
 
     def end_offsets(self, topic: str) -> dict[int, int]:

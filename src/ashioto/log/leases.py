@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+FENCES: Final = "rc.fences"
+"""Where Kafka keeps leases, and the newest epoch of each fence."""
+CLOCK: Final = "rc.clock"
+"""Where Kafka dates records itself, so that clocks can be compared."""
+FREE: Final = "free\x1f"
+"""Ids of Kafka's transactions without a fence go on so: no fence begins so, and rights are given by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +43,16 @@ class Lease:
         name: Of the role; also the name of the fence that holders write under.
         epoch: Grows with every new holder, and never goes back.
         holder: Who; None when it was handed back.
-        expires_ms: When it may be taken over unless it is renewed; machine-wide monotonic ms.
+        expires_ms: When it may be taken over unless it is renewed; machine-wide monotonic ms of its holder.
+        renewed_ms: When it was written, ms of its writer's clock; None where the log is of one machine. Leases that
+            differ in it alone are equal.
     """
 
     name: str
     epoch: int
     holder: Holder | None
     expires_ms: int
+    renewed_ms: int | None = field(default=None, compare=False)
 
 
 class Leases(Protocol):
@@ -57,8 +67,9 @@ class Leases(Protocol):
 
         Args:
             name: Of the lease.
-            change: Gets the lease as it is, returns it as it shall be, or None to leave it; called once. Where a writer
-                of the fence has a larger epoch than the lease, it gets a lease with that epoch that nobody holds.
+            change: Gets the lease as it is, returns it as it shall be, or None to leave it; called again where
+                somebody else was quicker. Where a writer of the fence has a larger epoch than the lease, it gets a
+                lease with that epoch that nobody holds.
 
         Returns:
             What `change` returned.

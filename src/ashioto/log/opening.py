@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from ashioto.config import Config
     from ashioto.log.base import Log
+    from ashioto.log.kafka import KafkaLog
+
+EXTRA = 'pip install "ashioto[kafka]"'
 
 
 def open_log(config: Config) -> Log:
@@ -22,27 +25,36 @@ def open_log(config: Config) -> Log:
         config: The project's settings.
 
     Raises:
-        UnsupportedError: The kind of log cannot be opened by this version.
+        UnsupportedError: What the kind of log needs is not installed.
+        ConfigError: A file of a secret cannot be read.
         LogError: The file is no log, or cannot be used.
-
-    >>> from pathlib import Path
-    >>> from ashioto.config import Config, LogConfig
-    >>> open_log(Config(file=Path("ashioto.toml"), log=LogConfig(kind="kafka")))
-    Traceback (most recent call last):
-    ...
-    ashioto.errors.UnsupportedError: log.kind = "kafka" is not supported by this version
-    Hint: set kind = "embedded" in ashioto.toml
     """
-    if config.log.kind != "embedded":
-        raise UnsupportedError(
-            f'log.kind = "{config.log.kind}" is not supported by this version',
-            hint=f'set kind = "embedded" in {config.file}',
-            file=str(config.file),
-        )
+    if config.log.kind == "kafka":
+        return open_kafka(config)
     from ashioto.log.embedded import EmbeddedLog
 
     config.log.path.parent.mkdir(parents=True, exist_ok=True)
     return EmbeddedLog(config.log.path)
+
+
+def open_kafka(config: Config) -> KafkaLog:
+    """Open the log of a project whose log is on Kafka; the cluster is not asked for anything yet.
+
+    Raises:
+        UnsupportedError: What it needs is not installed.
+        ConfigError: A file of a secret cannot be read.
+    """
+    try:
+        from ashioto.log.kafka import KafkaLog
+        from ashioto.log.kafka.configured import kafka_options
+    except ImportError as error:
+        if (error.name or "").startswith("ashioto"):
+            raise
+        raise UnsupportedError(
+            f'log.kind = "kafka", but {error.name or "a library of it"} is not installed', hint=EXTRA,
+            file=str(config.file),
+        ) from error  # fmt: skip
+    return KafkaLog(kafka_options(config))
 
 
 def default_log() -> Log:

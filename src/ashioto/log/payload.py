@@ -70,6 +70,7 @@ def decode_batch(
         topic=topic,
         partition=partition,
         base_offset=base_offset,
+        next_offset=base_offset + data.num_rows,
         keys=keys,
         timestamps=times.to_numpy(),
         data=data,

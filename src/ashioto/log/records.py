@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto.errors import LogError, StaleEpochError, UnknownTopicError
+from ashioto.schema.arrow import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,15 +167,6 @@ def _column(spec: TopicSpec, field: pa.Field, column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values under a dictionary, or the type itself.
-
-    >>> str(plain(BINARY_CODES))
-    'binary'
-    """
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
 def projected(data: pa.RecordBatch, names: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
     """Return rows in other columns: those of some names where they are there, null where not.
 
@@ -237,6 +229,7 @@ def concat_slices(parts: Sequence[Slice], max_rows: int) -> Slice:
     return cut(
         replace(
             first,
+            next_offset=parts[-1].next_offset,
             keys=concat([part.keys for part in parts]),
             timestamps=np.concatenate([part.timestamps for part in parts]),
             data=pa.RecordBatch.from_arrays(columns, schema=first.data.schema),
@@ -254,9 +247,11 @@ def _marks(part: Slice) -> Mask:
 def cut(part: Slice, skip: int, rows: int) -> Slice:
     """Return the records of a slice after the first `skip`, at most `rows` of them; nothing is copied."""
     deleted = None if part.tombstones is None else part.tombstones[skip : skip + rows]
+    base = part.base_offset + skip
     return replace(
         part,
-        base_offset=part.base_offset + skip,
+        base_offset=base,
+        next_offset=base + rows if skip + rows < len(part.keys) else part.next_offset,
         keys=part.keys.slice(skip, rows),
         timestamps=part.timestamps[skip : skip + rows],
         data=part.data.slice(skip, rows),

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ashioto.errors import LogError
-from ashioto.log.records import plain
+from ashioto.schema.arrow import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

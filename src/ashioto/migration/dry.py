@@ -38,10 +38,7 @@ class DryLog:
         """Write nothing, and say where it would have gone."""
         del fence
         ends = {batch.topic: self._log.end_offsets(batch.topic) for batch in batches}
-        return [
-            Appended(topic=b.topic, partition=b.partition, base_offset=ends[b.topic][b.partition], count=len(b.keys))
-            for b in batches
-        ]
+        return [_appended(batch, ends[batch.topic][batch.partition]) for batch in batches]
 
     def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
         """Return records from an offset on."""
@@ -57,3 +54,10 @@ class DryLog:
     ) -> ViewPage:  # fmt: skip
         """Return the newest record of each key in a range."""
         return self._log.view(topic, start=start, stop=stop, limit=limit, reverse=reverse)
+
+
+def _appended(batch: Batch, end: int) -> Appended:
+    count = len(batch.keys)
+    return Appended(
+        topic=batch.topic, partition=batch.partition, base_offset=end, count=count, next_offset=end + count
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
-from ashioto.control.topics import control_key
+from ashioto.control.topics import MIGRATE_JOBS, control_key
 from ashioto.errors import UnknownTopicError
 from ashioto.log.base import Batch, TopicSpec
 from ashioto.logical.codec import checksum
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ashioto.log.base import Log
     from ashioto.logical.nodes import Query
 
-JOBS: Final = "rc.migrate.jobs"
+JOBS: Final = MIGRATE_JOBS
 JOBS_SCHEMA: Final = pa.schema(
     [
         ("query", pa.string()),

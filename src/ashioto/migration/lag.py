@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ashioto.control.applied import registrations
 from ashioto.engines.embedded.core import BEGINNING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ashioto.logical.nodes import Query
 
 LagState = Literal["caught up", "behind", "not begun", "problem"]
+_LOOKS_BACK: Final = (1, 2, 64, 4096)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,19 +198,24 @@ def _seconds(log: Log, source: str, place: tuple[int, int], progress: Progress, 
     read = progress.source_offset
     if read >= end:
         return 0.0
-    newest, last = _time_at(log, source, partition, end - 1), _time_at(log, source, partition, read - 1)
+    newest, last = _time_before(log, source, partition, end), _time_before(log, source, partition, read)
     reached = [at for at in (last, progress.now_ms if continuous else None) if at is not None and at > BEGINNING]
     if newest is None or not reached:
         return None
     return max(newest - max(reached), 0) / 1000
 
 
-def _time_at(log: Log, source: str, partition: int, offset: int) -> int | None:
-    """Return the time of the record at an offset, ms, or None where it is not kept."""
-    if offset < 0:
-        return None
-    found = log.read(source, partition, offset, max_rows=1)
-    return int(found.timestamps[0]) if found is not None and found.base_offset == offset else None
+def _time_before(log: Log, source: str, partition: int, offset: int) -> int | None:
+    """Return the time of the last record before an offset, ms, or None where it is not kept; few offsets hold none."""
+    for back in _LOOKS_BACK:
+        at, last = max(offset - back, 0), None
+        while at < offset and (found := log.read(source, partition, at, max_rows=offset - at)) is not None:
+            rows = min(len(found.timestamps), offset - found.base_offset)
+            last = int(found.timestamps[rows - 1]) if rows > 0 else last
+            at = found.next_offset
+        if last is not None:
+            return last
+    return None
 
 
 def _paced(before: Lag | None, after: Lag, seconds: float) -> Lag:

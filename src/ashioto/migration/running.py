@@ -158,12 +158,13 @@ class Running:
             part = self.place.log.read(topic, partition, at, max_rows=stop - at)
             if part is None:
                 return
-            yield part
-            at = part.base_offset + len(part.keys)
+            if len(part.keys):
+                yield part
+            at = part.next_offset
 
     def _note(self, appended: Sequence[Appended]) -> None:
         for one in appended:
-            self._mine.setdefault((one.topic, one.partition), []).append((one.base_offset, one.base_offset + one.count))
+            self._mine.setdefault((one.topic, one.partition), []).append((one.base_offset, one.next_offset))
 
 
 def check_applied(place: Place, query: Query) -> None:

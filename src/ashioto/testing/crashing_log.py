@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
+from ashioto.log.admin import Preflight
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -55,6 +57,10 @@ class CrashingLog:
     def create(self, specs: Sequence[TopicSpec]) -> list[str]:
         """Create topics in the inner log; a side effect."""
         return self._effect("create", lambda: self.inner.create(specs))
+
+    def refusals(self, new: Sequence[TopicSpec], changed: Sequence[TopicSpec]) -> dict[str, str]:
+        """Return what the inner log says before; nothing where it takes what it is given."""
+        return self.inner.refusals(new, changed) if isinstance(self.inner, Preflight) else {}
 
     def topics(self) -> list[str]:
         """Return the names of the topics of the inner log."""

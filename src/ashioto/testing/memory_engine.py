@@ -24,6 +24,7 @@ class MemoryEngine:
         refused: Why queries cannot be run at all, by query.
         absent: Whether no engine process is there.
         stuck: Whether nothing makes progress.
+        partly: Whether a partition is run by nobody.
 
     >>> from ashioto.control.applied import Registration
     >>> bars = Registration(context="trading", query="rate_bars", version=1, state="intent", engine="memory",
@@ -45,6 +46,7 @@ class MemoryEngine:
         self.refused: dict[str, str] = {}
         self.absent = False
         self.stuck = False
+        self.partly = False
 
     def compile(self, registration: Registration) -> list[str]:
         """Return the plan.
@@ -80,4 +82,6 @@ class MemoryEngine:
             return RunningQuery(name=name, state="waiting", detail="no engine process")
         if name in self.failing:
             return RunningQuery(name=name, state="failed", detail=self.failing[name])
+        if self.partly:
+            return RunningQuery(name=name, state="starting", detail="nobody runs partition 1 yet")
         return RunningQuery(name=name, state="running", cuts=self.progress(registration) or {}, detail="in memory")

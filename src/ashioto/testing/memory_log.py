@@ -43,7 +43,7 @@ class _Topic:
     def end(self, partition: int) -> int:
         """Return the offset of the next record."""
         stored = self.parts[partition]
-        return stored[-1].base_offset + len(stored[-1].keys) if stored else 0
+        return stored[-1].next_offset if stored else 0
 
     def alter(self, spec: TopicSpec) -> None:
         """Put all records into other columns."""
@@ -219,15 +219,18 @@ class MemoryLog:
     def _store(self, batch: Batch) -> Appended:
         found = self._topics[batch.topic]
         base = found.end(batch.partition)
+        end = base + len(batch.keys)
         part = Slice(
-            topic=batch.topic, partition=batch.partition, base_offset=base, keys=batch.keys,
+            topic=batch.topic, partition=batch.partition, base_offset=base, next_offset=end, keys=batch.keys,
             timestamps=batch.timestamps.copy(), data=batch.data, tombstones=batch.tombstones,
         )  # fmt: skip
         if len(part.keys):
             found.parts[batch.partition].append(part)
         if found.spec.cleanup == "compact":
             self._update(found, part)
-        return Appended(topic=batch.topic, partition=batch.partition, base_offset=base, count=len(part.keys))
+        return Appended(
+            topic=batch.topic, partition=batch.partition, base_offset=base, count=len(part.keys), next_offset=end
+        )  # fmt: skip
 
     @staticmethod
     def _update(found: _Topic, part: Slice) -> None:

@@ -43,7 +43,9 @@ def test_without_a_project_versions_are_told(
     monkeypatch.chdir(tmp_path)
     result = run("doctor", "--json")
     assert {"python", *doctor.LIBRARIES} <= {check for _, check, _ in findings(result)}
-    assert "rc init" in details(result, "warning")
+    (project,) = [row for row in json.loads(result.stdout) if row["check"] == "project"]
+    assert project["state"] == "warning"
+    assert "rc init" in project["hint"]
 
 
 def test_a_fresh_project_is_told_what_is_missing(run: Callable[..., Result], folder: Path) -> None:

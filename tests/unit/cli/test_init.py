@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ashioto import Period
 from ashioto.cli.init import FILES
+from ashioto.config import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,3 +55,14 @@ def test_the_declarations_pass_a_type_checker(folder: Path) -> None:
         check=False,
     )
     assert "Success" in checked.stdout, checked.stdout
+
+
+def test_a_project_on_kafka_says_where_it_is(run: Callable[..., Result], tmp_path: Path) -> None:
+    result = run("init", "--kafka", tmp_path / "k")
+    assert "say in ashioto.toml where Kafka" in result.output
+    config = load_config(tmp_path / "k")
+    assert (config.log.kind, config.log.bootstrap, config.log.partitions) == ("kafka", "localhost:9092", 4)
+    assert config.schema_registry.url == "http://localhost:8081"
+    assert (config.kafka.security_protocol, dict(config.kafka.settings)) == ("PLAINTEXT", {})
+    assert sorted(FILES) == sorted(path.name for path in (tmp_path / "k").iterdir())
+    assert "rc doctor" in (tmp_path / "k" / "README.md").read_text(encoding="utf-8")

@@ -203,21 +203,26 @@ def test_without_an_engine_process_there_is_a_note(world: World) -> None:
     assert set(world.versions().values()) == {"applied"}
 
 
-@pytest.mark.parametrize("ill", ["stuck", "failing"])
+WORDS = {
+    "stuck": "made no progress within 2 s",
+    "partly": "made no progress within 2 s: nobody runs partition 1 yet",
+    "failing": "failed: close left 64 bits",
+}
+
+
+@pytest.mark.parametrize("ill", WORDS)
 def test_a_version_that_does_not_run_leaves_the_old_one_alone(world: World, ill: str) -> None:
     world.apply(PLAIN)
     changed = Declared(high=True)
-    if ill == "stuck":
-        world.engine.stuck = True
-    else:
+    world.engine.stuck, world.engine.partly = ill == "stuck", ill == "partly"
+    if ill == "failing":
         world.engine.failing["trading_bars_v2"] = "close left 64 bits"
-    words = "made no progress within 2 s" if ill == "stuck" else "failed: close left 64 bits"
-    with pytest.raises(VerifyError, match=f"trading_bars_v2 {words}"):
+    with pytest.raises(VerifyError, match=f"trading_bars_v2 {WORDS[ill]}"):
         world.apply(changed)
     assert world.versions() == {"trading_bars_v1": "applied", "trading_bars_v2": "registered"}
     assert set(world.engine.queries) == {"trading_bars_v1", "trading_bars_v2"}
     assert heartbeat_specs(world.log, ENV)[0].version == 1
-    world.engine.stuck = False
+    world.engine.stuck = world.engine.partly = False
     world.engine.failing.clear()
     (change,) = [c for c in world.plan(changed).made if c.kind == "query"]
     assert (change.action, change.reason) == ("finish", "v2 was left half done")

@@ -107,6 +107,8 @@ def test_a_version_that_does_not_run_is_told(world: World) -> None:
         "trading_bars_v1", "problem", "failed: close left 64 bits",
     )  # fmt: skip
     world.engine.failing.clear()
+    world.engine.partly = True
+    assert (only(world).state, only(world).detail) == ("problem", "nobody runs partition 1 yet")
     world.engine.absent = True
     assert (only(world).state, only(world).hint) == ("problem", "rc engine run")
     world.engine.queries.clear()

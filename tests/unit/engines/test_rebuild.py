@@ -144,7 +144,6 @@ def test_a_version_between_that_has_not_finished_hands_on_what_is_left_to_do() -
     found.register(version_of(LARGE.plan, 2))
     one = found.market.clock
     host._follow()
-    host._distribute()
     versions = host._queries["t", "q"]
     assert versions._choose()
     assert version_progress(found.market.log, ("dev", "local"), "t", "q_v2")[0].rebuild is not None

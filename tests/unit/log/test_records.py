@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -16,6 +18,7 @@ def piece(base: int, rows: int, *, deleted: bool = False, coded: bool = False) -
         topic="t",
         partition=0,
         base_offset=base,
+        next_offset=base + rows,
         keys=keys.dictionary_encode() if coded else keys,
         timestamps=np.arange(base, base + rows),
         data=pa.RecordBatch.from_pydict({"x": pa.array(range(base, base + rows), pa.int64())}),
@@ -41,7 +44,7 @@ def test_slices_join_to_one(sizes: list[tuple[int, bool, bool]], max_rows: int) 
         parts.append(piece(base, rows, deleted=deleted, coded=coded))
     joined = concat_slices(parts, max_rows)
     wanted = [bool(deleted) for rows, deleted, _ in sizes for _ in range(rows)][:max_rows]
-    assert joined.base_offset == 3
+    assert (joined.base_offset, joined.next_offset) == (3, 3 + len(wanted))
     assert joined.data.column("x").to_pylist() == list(range(3, 3 + len(wanted)))
     assert joined.keys.to_pylist() == [str(at).encode() for at in range(3, 3 + len(wanted))]
     assert joined.timestamps.tolist() == list(range(3, 3 + len(wanted)))
@@ -51,11 +54,22 @@ def test_slices_join_to_one(sizes: list[tuple[int, bool, bool]], max_rows: int) 
 def test_a_cut_has_no_tombstones_when_none_is_left() -> None:
     part = piece(0, 3)
     marked = Slice(
-        topic="t", partition=0, base_offset=0, keys=part.keys, timestamps=part.timestamps, data=part.data,
-        tombstones=np.array([True, False, False]),
+        topic="t", partition=0, base_offset=0, next_offset=3, keys=part.keys, timestamps=part.timestamps,
+        data=part.data, tombstones=np.array([True, False, False]),
     )  # fmt: skip
     assert cut(marked, 1, 2).tombstones is None
     assert cut(marked, 1, 2).base_offset == 1
+
+
+def test_a_cut_covers_what_stands_behind_its_last_record() -> None:
+    part = replace(piece(5, 3), next_offset=20)
+    assert [(p.base_offset, p.next_offset) for p in (cut(part, 1, 1), cut(part, 1, 2), cut(part, 0, 9))] == [
+        (6, 7),
+        (6, 20),
+        (5, 20),
+    ]
+    joined = concat_slices([piece(2, 3), part], 4), concat_slices([piece(2, 3), part], 6)
+    assert [(p.base_offset, p.next_offset) for p in joined] == [(2, 6), (2, 20)]
 
 
 @given(rows=st.integers(1, 5), deleted=st.booleans(), coded=st.booleans())

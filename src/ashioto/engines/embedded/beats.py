@@ -65,7 +65,7 @@ class Beats:
         if not self._query.continuous:
             return False
         found = self._log.read(self._topic, self._partition, self._read, max_rows=MAX_BEATS)
-        if found is None or not found.data.num_rows:
+        if found is None:
             return False
         base = pc.equal(found.data.column("base"), self._query.base.kind)
         mine = np.flatnonzero(np.asarray(base.fill_null(False)))
@@ -73,7 +73,7 @@ class Beats:
         cuts = int64_view(found.data.column("source_cut"))[mine]
         epochs = int64_view(found.data.column("epoch"))[mine]
         sets = np.asarray(pc.equal(found.data.column("kind"), "clock").fill_null(False))[mine]
-        self._read = found.base_offset + found.data.num_rows
+        self._read = found.next_offset
         for i in np.flatnonzero(np.diff(due, append=_NO_DUE)).tolist():
             end = found.base_offset + int(mine[i]) + 1
             self._waiting.append(

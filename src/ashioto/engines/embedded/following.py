@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 65_536
 _TAIL: Final = keys.TIME_DIGITS + 1
+Run = tuple[int, int, int]
+"""First offset and count of records, and where to read on behind them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,16 +71,21 @@ class Place:
     sent: Sent | None = None
     known: int = 0
 
-    def take(self, base: int, count: int) -> Race | None:
-        """Note an append; returns what was written since the last look and before it, if anything was."""
+    def take(self, runs: Sequence[Run]) -> list[Race]:
+        """Note an append; returns which of its runs stand behind what was written since the last look.
+
+        Args:
+            runs: First offset and count of each run, and where to read on behind it; ascending.
+        """
         before, self.sent = self.end, None
-        if count:
-            self.own.append((base, count))
-            self.end = base + count
-        if self.known == before == base:
-            self.known = self.end
+        joined = _joined(runs)
+        self.own += [(base, count) for base, count, _ in joined]
+        if joined:
+            self.end = joined[-1][2]
+            if self.known == before == joined[0][0]:
+                self.known = joined[0][2]
         self._shorten()
-        return Race(start=before, base=base, count=count) if count and base > before else None
+        return [Race(start=before, base=base, count=count) for base, count, _ in joined if base > before]
 
     def kept(self) -> dict[str, object]:
         """Return what a later start goes on from."""
@@ -102,23 +109,18 @@ class Place:
         return found
 
     def _shorten(self) -> None:
-        joined: list[tuple[int, int]] = []
-        for base, count in self.own:
-            if joined and sum(joined[-1]) == base:
-                joined[-1] = joined[-1][0], joined[-1][1] + count
-            else:
-                joined.append((base, count))
+        joined = _joined([(base, count, base + count) for base, count in self.own])
         low = min(self.done, self.known)
-        self.own = [(base, count) for base, count in joined if base + count > low]
+        self.own = [(base, count) for base, count, _ in joined if base + count > low]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """Says that others wrote between the last look and an append.
+    """Says that others may have written between the last look and a run of an append.
 
     Args:
         start: Their first offset.
-        base: First offset of the append.
+        base: First offset of the run.
         count: How many records it has.
     """
 
@@ -177,24 +179,24 @@ class Follower:
             frames[period.kind] = place.kept()
         return json.dumps({"since": since, "sparse": self.sparse, "frames": frames}, separators=(",", ":"))
 
-    def appended(self, found: Sequence[Appended]) -> dict[Period, Race]:
+    def appended(self, found: Sequence[Appended]) -> dict[Period, list[Race]]:
         """Learn where an append went; returns where others were quicker."""
         races = {}
         for period, place in self.places.items():
-            mine = [a for a in found if a.topic == self.topic(period)]
-            if mine and (race := place.take(mine[0].base_offset, sum(a.count for a in mine))) is not None:
-                races[period] = race
+            runs = [(a.base_offset, a.count, a.next_offset) for a in found if a.topic == self.topic(period)]
+            if runs and (behind := place.take(runs)):
+                races[period] = behind
         return races
 
-    def resume(self) -> dict[Period, Race]:
+    def resume(self) -> dict[Period, list[Race]]:
         """Look up where the last append before the start went; returns where others were quicker."""
         races = {}
         for period, place in self.places.items():
             if place.sent is not None:
                 count, base = place.sent.count, self._lookup(period, place.sent)
                 place.sent = None
-                if base is not None and (race := place.take(base, count)) is not None:
-                    races[period] = race
+                if base is not None and (behind := place.take([(base, count, base + count)])):
+                    races[period] = behind
         return races
 
     def ends(self) -> dict[Period, int]:
@@ -219,7 +221,7 @@ class Follower:
         while at < end and (part := self._log.read(self.topic(period), self._partition, at, max_rows=PAGE)) is not None:
             if part.base_offset > at:
                 yield from self._imported(period, at, part.base_offset)
-            at = part.base_offset + len(part.keys)
+            at = part.next_offset
             rows = np.flatnonzero(~place.is_own(part.base_offset, len(part.keys)))
             if rows.size:
                 yield _buckets(part.keys.take(pa.array(rows)))
@@ -237,8 +239,9 @@ class Follower:
             part = self._log.read(self.topic(period), self._partition, start, max_rows=min(end - start, PAGE))
             if part is None or part.base_offset >= end:
                 return
-            yield part
-            start = part.base_offset + len(part.keys)
+            if len(part.keys):
+                yield part
+            start = part.next_offset
 
     def _end(self, period: Period) -> int:
         return self._log.end_offsets(self.topic(period))[self._partition]
@@ -264,6 +267,17 @@ class Follower:
                 if found and where == (base, sent.count) and _digest([(found.keys, found.data)]) == sent.digest:
                     return base
         return None
+
+
+def _joined(runs: Sequence[Run]) -> list[Run]:
+    """Return runs that follow each other as one; runs without records are left out."""
+    joined: list[Run] = []
+    for base, count, end in runs:
+        if count and joined and joined[-1][2] == base == sum(joined[-1][:2]):
+            joined[-1] = joined[-1][0], joined[-1][1] + count, end
+        elif count:
+            joined.append((base, count, end))
+    return joined
 
 
 def _sent(batches: Sequence[Batch]) -> Sent | None:

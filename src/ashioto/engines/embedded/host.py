@@ -1,24 +1,26 @@
-"""The engine as a resident role: it runs what is registered, and stands by while another one does."""
+"""The engine as a resident role: it runs what is registered, in the partitions that are its share."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ashioto.control.applied import registrations
-from ashioto.control.election import CAMPAIGN_S, RENEW_S
+from ashioto.control.election import CAMPAIGN_S
 from ashioto.control.topics import APPLIED
 from ashioto.engines.embedded.keptlog import KeptLog
 from ashioto.engines.embedded.runner import EMIT_INTERVAL
 from ashioto.engines.embedded.versions import Site, Versions, plan_of
 from ashioto.engines.embedded.warmup import warm_up
-from ashioto.errors import AshiotoError, LeaseLostError, LogBusyError, LogFullError, StaleEpochError, UnknownTopicError
-from ashioto.log.base import Fence
+from ashioto.errors import AshiotoError, LeaseLostError, StaleEpochError, UnknownTopicError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from ashioto.clock import Clock
     from ashioto.control.applied import Registration
-    from ashioto.control.election import Election
+    from ashioto.control.shares import Shares
     from ashioto.engines.embedded.runner import QueryRunner
     from ashioto.log.base import Log
 
@@ -35,7 +37,7 @@ class EngineHost:
         log: Where everything is.
         env: Environment and cluster.
         clock: Tells the time.
-        election: Decides which host is active; the fence of its appends has the same name.
+        shares: Which partitions it runs, and the fences of its appends.
         emit_interval: Seconds that live bars are coalesced for.
     """
 
@@ -45,23 +47,22 @@ class EngineHost:
         *,
         env: tuple[str, ...],
         clock: Clock,
-        election: Election,
+        shares: Shares,
         emit_interval: float = EMIT_INTERVAL,
     ) -> None:
-        self._log = KeptLog(log, self._keep)
-        self._env, self._clock, self._election, self._emit_interval = env, clock, election, emit_interval
-        self._epoch: int | None = None
-        self._next = clock.monotonic()
+        self._log = KeptLog(log, shares.keep)
+        self._env, self._shares = env, shares
+        self._site = Site(log=self._log, env=env, clock=clock, fences=shares.fences, emit_interval=emit_interval)
         self._offsets: dict[int, int] | None = None
-        self._registered: dict[tuple[str, str], list[Registration]] = {}
         self._queries: dict[tuple[str, str], Versions] = {}
         self._ready: set[str] = set()
-        self._told = False
+        self._cold: list[Registration] = []
+        self._moved = False
 
     @property
     def is_active(self) -> bool:
-        """Whether this host has the role."""
-        return self._epoch is not None
+        """Whether this host has anything to run."""
+        return self._shares.is_active
 
     @property
     def runners(self) -> list[QueryRunner]:
@@ -70,11 +71,11 @@ class EngineHost:
 
     def running(self) -> dict[str, QueryRunner]:
         """Return what runs by its registered name, in the order of context and query."""
-        found = [(v.running, v.runner) for _, v in sorted(self._queries.items())]
+        found = [(v.running, v.runner) for v in self._sorted()]
         return {version.name: runner for version, runner in found if version is not None and runner is not None}
 
     def step(self) -> bool:
-        """Campaign, or renew, follow what is registered, and let each query read and write once.
+        """Look what is to be run here, and let each query read and write once.
 
         Returns:
             Whether there was anything to do.
@@ -83,23 +84,25 @@ class EngineHost:
             LeaseLostError: Another host has taken over; this one is to end.
             StaleEpochError: The same, as the log says it.
         """
-        if self._epoch is None and not self._stand_by():
-            return False
-        try:
-            self._keep()
-            changed = self._follow()
-            if changed:
-                self._distribute()
-            busy = [versions.turn() for _, versions in sorted(self._queries.items())]
-        except (LeaseLostError, StaleEpochError):
-            self._epoch = None
-            self._queries.clear()
-            raise
-        return changed or any(busy)
+        if not self.is_active:
+            self._follow()
+            self._warm_up()
+        busy: list[bool] = []
+        with self._fenced():
+            self._moved = self._shares.step(self._wanted(), self._release) or self._moved
+            if self.is_active:
+                busy.append(self._follow())
+            if self._moved:
+                self._moved = False
+                for versions in self._sorted():
+                    versions.assign()
+            if self.is_active:
+                busy += [versions.turn() for versions in self._sorted()]
+        return any(busy)
 
     def pause(self) -> float:
         """Return how many seconds to wait after a step that had nothing to do."""
-        return CAMPAIGN_S if self._epoch is None else IDLE_S
+        return IDLE_S if self.is_active else CAMPAIGN_S
 
     def drain(self) -> None:
         """Read until there is nothing more, and write everything.
@@ -108,59 +111,67 @@ class EngineHost:
             LeaseLostError: Another host has taken over.
             StaleEpochError: The same, as the log says it.
         """
-        while self.step() or any(versions.look() for versions in self._queries.values()):
+        while self.step() or self._look():
             pass
-        for versions in self._queries.values():
-            versions.flush()
+        with self._fenced():
+            for versions in self._sorted():
+                versions.flush()
 
     def finish(self) -> None:
-        """Write everything that has been read, and hand the role over."""
-        if self._epoch is None:
-            return
-        try:
-            for versions in self._queries.values():
+        """Write everything that has been read, and hand over what it runs."""
+        for versions in self._sorted():
+            try:
                 versions.stop()
-            self._election.resign()
-        except (LeaseLostError, StaleEpochError):
-            LOGGER.warning("another engine had taken over already")
-        self._queries.clear()
-        self._epoch = self._offsets = None
+            except (LeaseLostError, StaleEpochError):
+                LOGGER.warning("another engine had taken over already")
+        self._forget()
+        self._shares.resign()
 
-    def _stand_by(self) -> bool:
-        """Get ready, and campaign; returns whether this host has become active."""
-        if self._clock.monotonic() < self._next:
-            return False
-        self._next = self._clock.monotonic() + CAMPAIGN_S
-        if self._follow():
-            self._warm_up()
-        epoch = self._campaign()
-        if epoch is None:
-            if not self._told:
-                LOGGER.info("stands by, %s is active", self._election.leader() or "another engine")
-                self._told = True
-            return False
-        LOGGER.info("active (epoch %d)", epoch)
-        self._epoch, self._next, self._told = epoch, self._clock.monotonic() + RENEW_S, False
-        self._queries.clear()
-        self._distribute()
-        return True
-
-    def _campaign(self) -> int | None:
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        """Give up what the log has refused; where that is everything, this host has nothing more to do."""
         try:
-            return self._election.campaign()
-        except LogFullError as error:
-            LOGGER.warning("the lease could not be taken: %s", error.message)
-            return None
+            yield
+        except LeaseLostError:
+            self._forget()
+            raise
+        except StaleEpochError as error:
+            self._moved = True
+            try:
+                self._shares.refused(error)
+            except StaleEpochError:
+                self._forget()
+                raise
 
-    def _keep(self) -> None:
-        """Renew in time; also called between the reads of a long stretch of work."""
-        if self._epoch is None or self._clock.monotonic() < self._next:
-            return
-        self._next = self._clock.monotonic() + RENEW_S
-        try:
-            self._election.renew()
-        except (LogBusyError, LogFullError) as error:  # the fence keeps others out until somebody really takes over
-            LOGGER.warning("the lease could not be renewed: %s", error.message)
+    def _forget(self) -> None:
+        self._queries.clear()
+        self._offsets = None
+
+    def _sorted(self) -> list[Versions]:
+        return [versions for _, versions in sorted(self._queries.items())]
+
+    def _look(self) -> bool:
+        found: list[bool] = []
+        with self._fenced():
+            found += [versions.look() for versions in self._sorted()]
+        return any(found)
+
+    def _wanted(self) -> dict[str, dict[int, int]]:
+        """Return the topics that are to be read, and how far that has come here."""
+        wanted: dict[str, dict[int, int]] = {APPLIED: {}}
+        for versions in self._queries.values():
+            for topic in versions.sources:
+                wanted.setdefault(topic, {})
+        for runner in self.runners:
+            known = wanted.setdefault(runner.source, {})
+            for partition, offset in runner.settled().items():
+                known[partition] = min(offset, known.get(partition, offset))
+        return wanted
+
+    def _release(self, topic: str, partitions: Collection[int]) -> None:
+        """Write what has been read of some partitions, before they are given up."""
+        for versions in self._sorted():
+            versions.release(topic, partitions)
 
     def _follow(self) -> bool:
         """Read what is registered, if that has changed; returns whether it had."""
@@ -170,32 +181,25 @@ class EngineHost:
             return False  # nothing was ever applied: `rc infra apply` will make it
         if offsets == self._offsets:
             return False
-        self._registered = {}
+        registered: dict[tuple[str, str], list[Registration]] = {}
         for found in registrations(self._log, self._env):
             if found.engine == KIND:
-                self._registered.setdefault((found.context, found.query), []).append(found)
+                registered.setdefault((found.context, found.query), []).append(found)
+        for name in self._queries.keys() - registered.keys():
+            self._queries.pop(name).stop()
+        for name, versions in registered.items():
+            self._queries.setdefault(name, Versions(self._site)).want(versions)
+        self._cold = [r for versions in registered.values() for r in versions if r.runs]
         self._offsets = offsets
         return True
 
-    def _distribute(self) -> None:
-        for name in [name for name in self._queries if name not in self._registered]:
-            self._queries.pop(name).stop()
-        site = Site(
-            log=self._log,
-            env=self._env,
-            clock=self._clock,
-            fence=Fence(name=self._election.name, epoch=self._epoch or 0),
-            emit_interval=self._emit_interval,
-        )
-        for name, found in self._registered.items():
-            self._queries.setdefault(name, Versions(site)).want(found)
-
     def _warm_up(self) -> None:
         """Make the kernels ready, so that taking over is quick; what does not compile is told once it shall run."""
-        for found in [r for group in self._registered.values() for r in group if r.runs]:
+        for found in self._cold:
             if found.plan not in self._ready:
                 self._ready.add(found.plan)
                 try:
                     warm_up(plan_of(found))
                 except AshiotoError as error:
                     LOGGER.debug("%s cannot be made ready: %s", found.name, error.message)
+        self._cold = []

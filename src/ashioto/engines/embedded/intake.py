@@ -96,8 +96,9 @@ class Intake:
         """
         races, self._races = self._races, {}
         found: list[Batch] = []
-        for period, race in races.items():
-            found += self._put_back(period, race, outbox)
+        for period, behind in races.items():
+            for race in behind:
+                found += self._put_back(period, race, outbox)
         return found if races else None
 
     def _take(self, period: Period, end: int) -> bool:

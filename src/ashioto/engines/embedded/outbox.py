@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ashioto import keys, naming
-from ashioto.engines.embedded.topics import DEAD_LETTERS, DEAD_SCHEMA, late_schema, record_bytes
+from ashioto import naming
+from ashioto.engines.embedded.topics import late_schema, record_bytes
 from ashioto.log.base import Batch
+from ashioto.log.dead_letters import dead_letters
 from ashioto.schema.arrow import int64_view, key_column
 
 if TYPE_CHECKING:
@@ -119,20 +120,8 @@ class Outbox:
             }
             for row, key in enumerate(bars)
         ]
-        return [_dead_letters(letters)] if letters else []
+        return [dead_letters(letters)] if letters else []
 
     def _bury(self, data: list[dict[str, Any]]) -> None:
         if data:
-            self.batches.append(_dead_letters(data))
-
-
-def _dead_letters(data: list[dict[str, Any]]) -> Batch:
-    origins = [(r["source_topic"], r["source_partition"], r["source_offset"]) for r in data]
-    record_keys = [keys.encode([t, p, -1 if offset is None else offset]) for t, p, offset in origins]
-    return Batch(
-        topic=DEAD_LETTERS,
-        partition=0,
-        keys=pa.array(record_keys, pa.binary()),
-        timestamps=np.zeros(len(data), dtype=np.int64),
-        data=pa.RecordBatch.from_pylist(data, schema=DEAD_SCHEMA),
-    )
+            self.batches.append(dead_letters(data))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ashioto import naming
+from ashioto.control.topics import APPLIED
 from ashioto.engines.base import RunningQuery
 from ashioto.engines.embedded.host import KIND
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.progress import version_progress
-from ashioto.engines.embedded.runner import check_grouping
+from ashioto.engines.embedded.runner import check_grouping, source_of
 from ashioto.engines.embedded.versions import plan_of
-from ashioto.errors import UnknownTopicError
+from ashioto.errors import AshiotoError, UnknownTopicError
 from ashioto.logical.render import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ashioto.control.applied import Registration
+    from ashioto.control.shares import Owners
     from ashioto.engines.embedded.progress import Progress
     from ashioto.log.base import Log
 
@@ -33,13 +34,13 @@ class EmbeddedRegistry:
     Args:
         log: Where everything is.
         env: Environment and cluster.
-        election_leader: Says who is the active host, for people; None when nobody is.
+        owners: Say which host runs which partitions.
     """
 
     kind = KIND
 
-    def __init__(self, log: Log, *, env: tuple[str, ...], election_leader: Callable[[], str | None]) -> None:
-        self._log, self._env, self._leader = log, env, election_leader
+    def __init__(self, log: Log, *, env: tuple[str, ...], owners: Owners) -> None:
+        self._log, self._env, self._owners = log, env, owners
 
     def compile(self, registration: Registration) -> list[str]:
         """Return the plan in words: it is what runs.
@@ -51,15 +52,15 @@ class EmbeddedRegistry:
         """
         query = plan_of(registration)
         compile_query(query)
-        partitions = self._partitions(naming.topic(query.context, query.entity.name))
+        partitions = self._partitions(source_of(query))
         if partitions is not None:
             check_grouping(query, partitions)
         return [render(query)]
 
     def inspect(self, registrations: Sequence[Registration]) -> list[RunningQuery]:
         """Return how these versions stand, those left out that shall not run or are another engine's."""
-        leader = self._leader()
-        return [self._stand(r, leader) for r in registrations if r.engine == KIND and r.state != "stopped"]
+        engines = self._owners.engines()
+        return [self._stand(r, engines) for r in registrations if r.engine == KIND and r.state != "stopped"]
 
     def register(self, registration: Registration) -> None:
         """Do nothing: the host follows the record of the registration, which the caller writes."""
@@ -72,15 +73,32 @@ class EmbeddedRegistry:
         cuts = _cuts(self._records(registration))
         return cuts or None
 
-    def _stand(self, registration: Registration, leader: str | None) -> RunningQuery:
+    def _stand(self, registration: Registration, engines: Sequence[str]) -> RunningQuery:
         records = self._records(registration)
         name, cuts = registration.name, _cuts(records)
-        if leader is None:
+        if not engines:
             return RunningQuery(name=name, state="waiting", cuts=cuts, detail=NO_HOST)
+        topic, partitions, problem = self._source(registration)
         problems = [p.problem for p in records.values() if p.problem and p.written_ms >= registration.updated_ms]
+        problems += [problem] if problem and cuts else []
         if problems:
             return RunningQuery(name=name, state="failed", cuts=cuts, detail=problems[0])
-        return RunningQuery(name=name, state="running", cuts=cuts, detail=leader)
+        owners = self._owners.of(topic, partitions)
+        if waiting := [partition for partition in range(partitions) if partition not in owners]:
+            return RunningQuery(name=name, state="starting", cuts=cuts, detail=f"nobody runs {_numbers(waiting)} yet")
+        return RunningQuery(name=name, state="running", cuts=cuts, detail=_who(owners))
+
+    def _source(self, registration: Registration) -> tuple[str, int, str | None]:
+        """Return the source of a version, how many partitions it has, and why its plan cannot be run.
+
+        Where that is not known, whoever runs the topic of the registrations answers for the version.
+        """
+        try:
+            topic = source_of(plan_of(registration))
+        except AshiotoError as error:
+            return APPLIED, 1, error.message
+        partitions = self._partitions(topic)
+        return (APPLIED, 1, None) if partitions is None else (topic, partitions, None)
 
     def _records(self, registration: Registration) -> dict[int, Progress]:
         try:
@@ -97,3 +115,15 @@ class EmbeddedRegistry:
 
 def _cuts(records: Mapping[int, Progress]) -> dict[int, int]:
     return {partition: p.source_offset for partition, p in sorted(records.items()) if p.source_offset >= 0}
+
+
+def _numbers(partitions: Sequence[int]) -> str:
+    return f"partition{'s' if len(partitions) > 1 else ''} {', '.join(map(str, partitions))}"
+
+
+def _who(owners: Mapping[int, str]) -> str:
+    """Return who runs what, in one line; the partitions are left out where one runs them all."""
+    found: dict[str, list[int]] = {}
+    for partition, name in sorted(owners.items()):
+        found.setdefault(name, []).append(partition)
+    return next(iter(found)) if len(found) == 1 else "; ".join(f"{name}: {_numbers(n)}" for name, n in found.items())

@@ -102,6 +102,11 @@ class PartitionRunner:
         self._outbox = Outbox(query, partition)
         self._dirty = self._urgent = self._behind = False
 
+    @property
+    def written(self) -> int:
+        """Offset below which all ticks are in bars in the log."""
+        return self._written
+
     def opening(self) -> tuple[bytes, Progress] | None:
         """Return key and progress to record before the first poll, or None where the log says it all already."""
         return None if self._recorded else (self._key, self.progress)
@@ -313,15 +318,18 @@ class PartitionRunner:
         found = self._log.read(self._source, self._partition, self.progress.source_offset, max_rows=MAX_ROWS)
         if found is None:
             return False
-        self.before_ticks()
-        stop = found.base_offset + len(found.keys)
-        self._residency.met_ticks = True
-        self._reading = found
-        self._fold(*self._divert_late(*self._without_deletions(found)), stop - 1)
-        self._residency.cuts = {c for c in self._residency.cuts if c >= stop}
-        self.progress.source_offset = stop
+        if len(found.keys):
+            self._take(found)
+        self.progress.source_offset = found.next_offset
         self._dirty = True
         return True
+
+    def _take(self, found: Slice) -> None:
+        self.before_ticks()
+        self._residency.met_ticks = True
+        self._reading = found
+        self._fold(*self._divert_late(*self._without_deletions(found)), found.next_offset - 1)
+        self._residency.cuts = {c for c in self._residency.cuts if c >= found.next_offset}
 
     def _fold(self, batch: pa.RecordBatch, offsets: Ints, cut: int) -> None:
         """Fold a batch, in pieces where that must be.

@@ -13,6 +13,7 @@ from ashioto.bars.keys import bar_keys
 from ashioto.control.topics import HEARTBEATS_KEPT_MS, control_topics, marker_schema
 from ashioto.engines.embedded.output import bar_schema
 from ashioto.log.base import Batch, TopicSpec
+from ashioto.log.dead_letters import DEAD_LETTERS, DEAD_SCHEMA
 from ashioto.schema.arrow import int64_view, storage_schema
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ashioto.period import Period
 
 OFFSETS: Final = "rc.engine.offsets"
-DEAD_LETTERS: Final = "rc.dlq"
 DEV_CLOCK: Final = "rc.dev.clock"
 
 OFFSETS_SCHEMA: Final = pa.schema(
@@ -39,16 +39,6 @@ OFFSETS_SCHEMA: Final = pa.schema(
         ("rebuild", pa.string()),
         ("schedule_offset", pa.int64()),
         ("followed", pa.string()),
-    ]
-)
-DEAD_SCHEMA: Final = pa.schema(
-    [
-        ("source_topic", pa.string()),
-        ("source_partition", pa.int64()),
-        ("source_offset", pa.int64()),
-        ("reason", pa.string()),
-        ("record_key", pa.binary()),
-        ("value", pa.binary()),
     ]
 )
 CLOCK_SCHEMA: Final = pa.schema([("event_ms", pa.int64()), ("wall_ms", pa.int64()), ("speed", pa.float64())])

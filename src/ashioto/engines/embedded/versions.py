@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from ashioto.control.topics import APPLIED
 from ashioto.engines.embedded.progress import Progress, Start, progress_batch, progress_key, version_progress
-from ashioto.engines.embedded.runner import QueryRunner
+from ashioto.engines.embedded.runner import QueryRunner, source_of
 from ashioto.errors import (
     AshiotoError,
     InputError,
@@ -20,7 +21,7 @@ from ashioto.logical.validate import check_query
 from ashioto.observe.logs import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ashioto.clock import Clock
     from ashioto.control.applied import Registration
@@ -41,14 +42,15 @@ class Site:
         log: Where everything is.
         env: Environment and cluster.
         clock: Tells the time.
-        fence: What every append carries.
+        fences: Says which partitions of a topic are run here, and what the appends of each carry; it gets the topic and
+            how many partitions that has.
         emit_interval: Seconds that live bars are coalesced for.
     """
 
     log: Log
     env: tuple[str, ...]
     clock: Clock
-    fence: Fence
+    fences: Callable[[str, int], Mapping[int, Fence]]
     emit_interval: float
 
 
@@ -57,7 +59,7 @@ class Failure:
     """Remembers why a version does not run.
 
     Args:
-        message: Why.
+        message: Why; empty where it is to be tried again all the same, or no partition of it is run here.
         retry_at: When it is tried again, monotonic seconds.
         delay: How long after it failed that is, seconds.
         has_begun: Whether it ran before, so that no older one may run any more.
@@ -83,6 +85,8 @@ class Versions:
         self._failures: dict[str, Failure] = {}
         self._since = site.clock.monotonic()
         self.runner: QueryRunner | None = None
+        self.sources: frozenset[str] = frozenset()
+        """The topics that the versions read."""
 
     @property
     def running(self) -> Registration | None:
@@ -96,8 +100,32 @@ class Versions:
             registrations: All versions of the query, also those that shall not run, oldest first.
         """
         self._known = list(registrations)
+        self.sources = frozenset(self._sources())
         for failure in self._failures.values():
-            failure.retry_at, failure.message = self._site.clock.monotonic(), ""
+            failure.retry_at, failure.message = self._now(), ""
+
+    def assign(self) -> None:
+        """Run the partitions that are run here now.
+
+        Raises:
+            StaleEpochError: Another host has taken over one of them.
+        """
+        for failure in self._failures.values():
+            failure.retry_at = failure.retry_at if failure.message else self._now()
+        runner, version = self.runner, self._running
+        if runner is not None and version is not None:
+            self._guarded(version, lambda: self._assigned(runner, version))
+
+    def release(self, topic: str, partitions: Collection[int]) -> None:
+        """Write what has been read of partitions that are to be given up, and run them no more.
+
+        Args:
+            topic: Whose.
+            partitions: Their numbers.
+        """
+        runner, version = self.runner, self._running
+        if runner is not None and version is not None and runner.source == topic:
+            self._guarded(version, lambda: runner.release(partitions) > 0)
 
     def turn(self) -> bool:
         """Take over a newer version if there is one, then read and write what there is.
@@ -174,7 +202,12 @@ class Versions:
         self.flush()  # so that a newer version finds all that an older one has read
 
         def start() -> bool:
-            runner = self._runner(version)
+            query = plan_of(version)
+            fences = self._fences(query)
+            if not fences:
+                self._wait(version)
+                return False
+            runner = self._runner(version, query, fences)
             runner.begin()
             self.runner, self._running, self._since = runner, version, self._now()
             LOGGER.info("%s: runs", version.name, extra=fields(query=version.name))
@@ -182,12 +215,40 @@ class Versions:
 
         return self._guarded(version, start)
 
-    def _runner(self, version: Registration) -> QueryRunner:
+    def _assigned(self, runner: QueryRunner, version: Registration) -> bool:
+        """Give a runner its partitions; returns whether there are any."""
+        fences = self._fences(runner.query)
+        runner.assign(fences)
+        if not fences:
+            self.runner = self._running = None
+            LOGGER.info("%s: all its partitions run elsewhere", version.name, extra=fields(query=version.name))
+        return bool(fences)
+
+    def _wait(self, version: Registration) -> None:
+        """Look later again whether a version is to be run here; where others have begun with it, no older one runs."""
+        begun = any(p.source_offset >= 0 for p in (self._records(version) or {}).values())
+        self._failures[version.object] = Failure(
+            message="", retry_at=self._now() + RETRY_S, delay=RETRY_S, has_begun=begun
+        )
+
+    def _fences(self, query: Query) -> Mapping[int, Fence]:
+        """Return which partitions of a query's source are run here."""
+        source = source_of(query)
+        return self._site.fences(source, self._site.log.describe(source).spec.partitions)
+
+    def _sources(self) -> Iterator[str]:
+        for version in self._wanted():
+            try:
+                yield source_of(plan_of(version))
+            except AshiotoError:
+                continue  # it is told when the version is to run
+
+    def _runner(self, version: Registration, query: Query, fences: Mapping[int, Fence]) -> QueryRunner:
         site = self._site
         older = [r for r in reversed(self._known) if r.version < version.version]
         return QueryRunner(
             site.log,
-            plan_of(version),
+            query,
             clock=site.clock,
             env=site.env,
             emit_interval=site.emit_interval,
@@ -195,7 +256,7 @@ class Versions:
             start=Start(
                 begins=version.begins, older=tuple(r.object for r in older), graces=tuple(map(_grace_ms, older))
             ),
-            fence=site.fence,
+            fences=fences,
         )
 
     def _guarded(self, version: Registration, work: Callable[[], bool]) -> bool:
@@ -223,8 +284,8 @@ class Versions:
         told = before is not None and before.message == error.message
         if not told:
             LOGGER.error("%s: %s (%s)", version.name, error.message, error.hint, extra=fields(query=version.name))
-        if records is not None and not (told and records and all(p.problem for p in records.values())):
-            self._record(version, records or {0: Progress(source_offset=-1)}, error.message)
+        if records is not None:
+            self._record(version, records, error.message, told=told)
 
     def _forget_failure(self, version: Registration) -> None:
         """Begin to count anew once a version has run for longer than it had to wait."""
@@ -243,19 +304,42 @@ class Versions:
         except AshiotoError:
             return None
 
-    def _record(self, version: Registration, records: dict[int, Progress], problem: str) -> None:
-        """Tell other processes of a problem; the progress stays as it is in the log."""
+    def _record(self, version: Registration, records: Mapping[int, Progress], problem: str, *, told: bool) -> None:
+        """Tell other processes of a problem, in the partitions run here; the progress stays as it is in the log."""
         site = self._site
-        rows = [
-            (progress_key(site.env, version.context, version.object, partition), replace(progress, problem=problem))
-            for partition, progress in sorted(records.items())
-        ]
         try:
-            site.log.append([progress_batch(rows, site.clock.now_ms())], fence=site.fence)
+            for fence, known in self._own(version, records).items():
+                if told and all(progress.problem for progress in known.values()):
+                    continue
+                rows = [
+                    (progress_key(site.env, version.context, version.object, number), replace(found, problem=problem))
+                    for number, found in sorted(known.items())
+                ]
+                site.log.append([progress_batch(rows, site.clock.now_ms())], fence=fence)
         except _TAKEN_OVER:
             raise
         except AshiotoError as error:
             LOGGER.warning("%s: the problem could not be recorded: %s", version.name, error.message)
+
+    def _own(self, version: Registration, records: Mapping[int, Progress]) -> dict[Fence, dict[int, Progress]]:
+        """Return the records of the partitions of a version that are run here, by fence."""
+        grouped: dict[Fence, dict[int, Progress]] = {}
+        for number, fence in self._held(version, records).items():
+            grouped.setdefault(fence, {})[number] = records.get(number, Progress(source_offset=-1))
+        return grouped
+
+    def _held(self, version: Registration, records: Mapping[int, Progress]) -> Mapping[int, Fence]:
+        """Return which partitions of a version are run here.
+
+        Where it cannot be said which it has, whoever runs the topic of the registrations answers for it, unless it has
+        begun: then a process that can read its plan may be running it.
+        """
+        for known in (version, *self._wanted()):
+            try:
+                return self._fences(plan_of(known))
+            except AshiotoError:
+                continue
+        return {} if any(p.source_offset >= 0 for p in records.values()) else self._site.fences(APPLIED, 1)
 
 
 def plan_of(version: Registration) -> Query:

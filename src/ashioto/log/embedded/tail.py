@@ -91,7 +91,7 @@ class Tail:
 
     >>> from ashioto.log.base import Slice
     >>> data = pa.RecordBatch.from_pydict({"x": [1, 2, 3]})
-    >>> part = Slice(topic="t", partition=0, base_offset=0, keys=pa.array([b"b", b"a", b"b"]),
+    >>> part = Slice(topic="t", partition=0, base_offset=0, next_offset=3, keys=pa.array([b"b", b"a", b"b"]),
     ...     timestamps=np.zeros(3, np.int64), data=data)
     >>> tail = Tail(topic_id=1, version=0, schema=data.schema).extended([7], [part])
     >>> list(tail.entries(None, None, reverse=False, whole=True))

@@ -151,7 +151,9 @@ def write(connection: apsw.Connection, batch: Prepared, now_ms: int) -> Appended
     for count, payload in batch.chunks:
         connection.execute("INSERT INTO batches VALUES(?, ?, ?, ?, ?, ?)", (*place, at, count, now_ms, payload))
         at += count
-    return Appended(topic=batch.topic, partition=batch.partition, base_offset=base, count=batch.rows)
+    return Appended(
+        topic=batch.topic, partition=batch.partition, base_offset=base, count=batch.rows, next_offset=at
+    )  # fmt: skip
 
 
 def _index(connection: apsw.Connection, batch: Prepared, base: int, now_ms: int) -> None:

@@ -121,7 +121,9 @@ def test_large_batches_are_stored_in_parts(log: EmbeddedLog, monkeypatch: pytest
     assert (done[0].base_offset, done[0].count) == (0, 8)
     counts = [count for (count,) in log._writer.execute("SELECT count FROM batches")]
     assert counts == [3, 3, 2]
-    assert xs_of(log, "t.state", offset=2, max_rows=4) == [2, 3, 4, 5]
+    part = log.read("t.state", 0, 2, max_rows=4)
+    assert part is not None
+    assert (part.data.column("x").to_pylist(), part.next_offset) == ([2, 3, 4, 5], 6)
     assert log.view("t.state").offsets.tolist() == list(range(7))
 
 
@@ -212,7 +214,9 @@ def test_a_short_read_leaves_later_batches_alone(log: EmbeddedLog) -> None:
     for x in range(3):
         log.append([batch("t.ticks", [("a", x), ("b", x)])])
     log._writer.execute("UPDATE batches SET payload = x'00' WHERE base_offset = 4")
-    assert xs_of(log, "t.ticks", offset=1, max_rows=3) == [0, 1, 1]
+    part = log.read("t.ticks", 0, 1, max_rows=3)
+    assert part is not None
+    assert part.data.column("x").to_pylist() == [0, 1, 1]
     with pytest.raises(LogCorruptError):
         log.read("t.ticks", 0, 1, max_rows=4)
 

@@ -22,8 +22,8 @@ def part(keys: str, x: int, *, dead: str = "", base: int = 0) -> Slice:
     one = batch("t.state", [(key, x) for key in keys], coded=x % 2 == 0)
     marks = np.array([key in dead for key in keys], dtype=np.bool_)
     return Slice(
-        topic="t.state", partition=0, base_offset=base, keys=one.keys, timestamps=one.timestamps, data=one.data,
-        tombstones=marks if dead else None,
+        topic="t.state", partition=0, base_offset=base, next_offset=base + len(keys), keys=one.keys,
+        timestamps=one.timestamps, data=one.data, tombstones=marks if dead else None,
     )  # fmt: skip
 
 
@@ -60,10 +60,10 @@ def test_records_come_in_the_order_asked_for() -> None:
 
 
 def test_few_records_do_not_hold_on_to_a_large_dictionary() -> None:
+    one = batch("t.state", [(f"k{n}", n) for n in range(500)])
     many = Slice(
-        topic="t", partition=0, base_offset=0, keys=(one := batch("t.state", [(f"k{n}", n) for n in range(500)])).keys,
-        timestamps=one.timestamps, data=one.data,
-    )  # fmt: skip
+        topic="t", partition=0, base_offset=0, next_offset=500, keys=one.keys, timestamps=one.timestamps, data=one.data
+    )
     data, _, _ = tail_of(many).records(np.array([107]))
     assert data.to_pylist() == [{"x": 7, "s": "k7"}]
     assert len(data.column("s").dictionary) == 1

@@ -1,0 +1,163 @@
+"""Where partitions begin and end, as readers of committed records see it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from ashioto.errors import LogBusyError
+from ashioto.log.kafka.errors import NOBODY, UNKNOWN_TOPIC
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ashioto.clock import Clock
+    from ashioto.log.kafka.client import Clients
+    from ashioto.log.kafka.topics import Topic
+
+_LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types here
+_EARLIEST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # likewise
+_RECENT_S: Final = 0.003
+_POLL_S: Final = 0.001
+_RETRY_S: Final = 0.02
+_GONE_S: Final = 1.0
+"""A topic that was seen is gone only once that has been said for so long: some broker may not know of a new one yet."""
+_LEAST_S: Final = 0.5
+_MOVING: Final = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError._NOENT,  # noqa: SLF001  # no leader is known: the broker is away
+}
+
+
+class Ends:
+    """Asks the cluster for offsets.
+
+    Args:
+        clients: Of the cluster.
+        clock: Says how old an answer is.
+    """
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients, self._clock = clients, clock
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[float, dict[int, int]]] = {}
+
+    def of(self, topic: Topic, *, patience_s: float | None = None) -> dict[int, int]:
+        """Return the offset of the next record that can be read, by partition.
+
+        Args:
+            topic: The topic.
+            patience_s: How long to wait for an answer, seconds; None is as long as for any request.
+        """
+        asked = self._clock.monotonic()
+        found = self._ask(topic, _LATEST, range(topic.spec.partitions), patience_s=patience_s)
+        with self._lock:
+            at, known = self._seen.get(topic.id, (asked, {}))
+            merged = {partition: max(end, known.get(partition, 0)) for partition, end in found.items()}
+            self._seen[topic.id] = max(asked, at), merged
+        return found
+
+    def recent(self, topic: Topic, partition: int, offset: int) -> int:
+        """Return an end of a partition; it is asked for unless it was just now, or is known to be above an offset."""
+        with self._lock:
+            at, known = self._seen.get(topic.id, (0.0, {}))
+        end = known.get(partition, -1)
+        if end > offset or (end >= 0 and self._clock.monotonic() - at < _RECENT_S):
+            return end
+        return self.of(topic)[partition]
+
+    def starts(self, topic: Topic, partitions: Sequence[int] | None = None) -> dict[int, int]:
+        """Return the first offset that is kept, by partition."""
+        wanted = range(topic.spec.partitions) if partitions is None else partitions
+        return self._ask(topic, _EARLIEST, wanted)
+
+    def behind(self, topic: Topic, partition: int, *, committed: bool) -> int:
+        """Return the end of a partition, also of records that are not committed yet."""
+        return self._ask(topic, _LATEST, [partition], committed=committed)[partition]
+
+    def wait(self, above: dict[tuple[str, int], int], topics: dict[str, Topic], timeout_s: float) -> bool:
+        """Wait until readers see records.
+
+        Args:
+            above: Offset of a record, by name of the topic and partition.
+            topics: The topics, by name.
+            timeout_s: How long, seconds.
+
+        Returns:
+            Whether they do.
+        """
+        until = self._clock.monotonic() + timeout_s
+        left = dict(above)
+        while True:
+            for name in {name for name, _ in left}:
+                ends = self.of(topics[name], patience_s=max(until - self._clock.monotonic(), _LEAST_S))
+                left = {place: at for place, at in left.items() if place[0] != name or ends[place[1]] <= at}
+            if not left or self._clock.monotonic() >= until:
+                return not left
+            self._clock.sleep(_POLL_S)
+
+    def settled(self, topic: Topic) -> dict[int, int]:
+        """Return where each partition ends, once readers see all that was committed before this was called.
+
+        What hides it is the open transaction of somebody else in the same partition.
+
+        Raises:
+            LogBusyError: One was open for all the time.
+        """
+        options = self._clients.options
+        until = self._clock.monotonic() + options.transaction_timeout_s + options.request_timeout_s
+        behind = self._ask(topic, _LATEST, range(topic.spec.partitions), committed=False)
+        while True:
+            found = self.of(topic)
+            if all(end >= behind[partition] for partition, end in found.items()):
+                return found
+            if self._clock.monotonic() >= until:
+                raise LogBusyError(
+                    f"an open transaction hides the newest records of {topic.spec.name}",
+                    hint="try again; Kafka ends transactions of silent writers after a while",
+                    topic=topic.spec.name,
+                    pid=NOBODY,
+                )
+            self._clock.sleep(_POLL_S)
+
+    def known(self, topic: Topic, partition: int) -> int:
+        """Return the end that was seen last; 0 where none was."""
+        with self._lock:
+            return self._seen.get(topic.id, (0.0, {}))[1].get(partition, 0)
+
+    def _ask(
+        self, topic: Topic, spec: OffsetSpec, partitions: Sequence[int], *, committed: bool = True,
+        patience_s: float | None = None,
+    ) -> dict[int, int]:  # fmt: skip
+        """Ask for offsets, again while the leaders of the partitions are only just found."""
+        patience_s = self._clients.options.request_timeout_s if patience_s is None else patience_s
+        until = self._clock.monotonic() + patience_s
+        gone = self._clock.monotonic() + _GONE_S
+        with self._clients.errors(topic.spec.name):
+            while True:
+                try:
+                    left_s = max(until - self._clock.monotonic(), _LEAST_S)
+                    return self._asked(topic, spec, partitions, committed=committed, timeout_s=left_s)
+                except KafkaException as error:
+                    code = error.args[0].code()
+                    last = min(until, gone) if code in UNKNOWN_TOPIC else until
+                    if code not in _MOVING | UNKNOWN_TOPIC or self._clock.monotonic() > last:
+                        raise
+                self._clock.sleep(_RETRY_S)
+                self._clients.renew()
+
+    def _asked(
+        self, topic: Topic, spec: OffsetSpec, partitions: Sequence[int], *, committed: bool, timeout_s: float
+    ) -> dict[int, int]:
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        places = {TopicPartition(topic.real, partition): spec for partition in partitions}
+        admin = self._clients.admin  # kept until it has answered
+        asked = admin.list_offsets(places, isolation_level=level, request_timeout=timeout_s)
+        return {place.partition: max(future.result().offset, 0) for place, future in asked.items()}

@@ -1,0 +1,126 @@
+"""Turns what Kafka's client reports into the errors of a log."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from ashioto.errors import LogBusyError, LogError, LogFullError
+from ashioto.log.records import unknown_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNKNOWN_TOPIC: Final = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  # public, for all its name
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError.UNKNOWN_TOPIC_ID,
+}
+FENCED: Final = {
+    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+}
+_DENIED: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+_UNREACHED: Final = {
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._RESOLVE,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+    KafkaError._NOENT,  # noqa: SLF001  # no leader is known
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+}
+_LOGIN: Final = {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._SSL,  # noqa: SLF001
+}
+_SAID: Final[list[tuple[set[int], type[LogError], str, str]]] = [
+    (_LOGIN, LogError, "does not let this client in", "check user, password and certificates"),
+    (_DENIED, LogError, "does not allow this", "`rc infra acls` shows the rights that each role needs"),
+    (
+        {KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND},
+        LogBusyError, "has too few copies in step", "wait until its brokers are back",
+    ),
+    (_UNREACHED, LogBusyError, "does not answer", "check that it runs and can be reached"),
+    (
+        {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE},
+        LogError, "takes no record as large as this", "raise max.message.bytes of the topic",
+    ),
+    ({KafkaError.KAFKA_STORAGE_ERROR}, LogFullError, "has a disk that failed or is full", "free disk space there"),
+]  # fmt: skip
+NOBODY: Final = -1
+"""Number of the process that blocks the log: none that could be ended."""
+_OTHERWISE: Final[tuple[type[LogError], str, str]] = (LogError, "failed", "")
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Keeps why the cluster refuses the client, which no call reports: a wrong password looks like silence."""
+
+    login: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """Take note of what the client says while it works."""
+        if error.code() in _LOGIN:
+            self.login = error
+
+
+@contextmanager
+def kafka_errors(bootstrap: str, *, topic: str = "", trouble: Trouble | None = None) -> Iterator[None]:
+    """Raise errors of Kafka as those of a log.
+
+    Args:
+        bootstrap: The cluster, which the message names.
+        topic: What the block works on, if it is one topic.
+        trouble: What the client has said before.
+
+    Raises:
+        LogError: Always in place of a `KafkaException`.
+
+    >>> with kafka_errors("kafka:9092", topic="trading.rate"):
+    ...     raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    Traceback (most recent call last):
+    ...
+    ashioto.errors.LogError: Kafka at kafka:9092 does not allow this on trading.rate: Broker: Topic authorization failed
+    Hint: `rc infra acls` shows the rights that each role needs
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise log_error(error.args[0], bootstrap, topic=topic, trouble=trouble) from error
+    except SystemError as error:  # a missing right can come out of a flush like this
+        if not isinstance(error.__cause__, KafkaException):
+            raise
+        raise log_error(error.__cause__.args[0], bootstrap, topic=topic, trouble=trouble) from error
+
+
+def log_error(error: KafkaError, bootstrap: str, *, topic: str = "", trouble: Trouble | None = None) -> LogError:
+    """Return the log's error for one of Kafka."""
+    if trouble is not None and trouble.login is not None and error.code() in _UNREACHED:
+        error = trouble.login
+    if error.code() in UNKNOWN_TOPIC and topic:
+        return unknown_topic(topic)
+    kind, what, hint = next(((k, w, h) for codes, k, w, h in _SAID if error.code() in codes), _OTHERWISE)
+    where = f" on {topic}" if topic else ""
+    return kind(
+        f"Kafka at {bootstrap} {what}{where}: {error.str()}",
+        hint=hint,
+        topic=topic,
+        code=error.name(),
+        said=error.str(),
+        pid=NOBODY,
+    )

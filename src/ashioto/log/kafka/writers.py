@@ -1,0 +1,114 @@
+"""Writes without a fence: one record as it is, more of them in a transaction."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError
+
+from ashioto.errors import LogBusyError
+from ashioto.log.kafka.errors import NOBODY, log_error
+from ashioto.log.kafka.transactions import NotCommittedError, Transactor
+from ashioto.log.kafka.write import send
+from ashioto.log.leases import FREE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Producer
+
+    from ashioto.log.kafka.client import Clients
+    from ashioto.log.kafka.transactions import Probe
+    from ashioto.log.kafka.write import Outgoing
+
+TRIES: Final = 3
+
+
+class Writers:
+    """Writes for threads that need no fence; it holds two producers at most.
+
+    Args:
+        clients: Of the cluster.
+        committed: Finds out whether a transaction was committed.
+    """
+
+    def __init__(self, clients: Clients, committed: Callable[[Probe], bool]) -> None:
+        self._clients, self._committed = clients, committed
+        self._plain: Producer | None = None
+        self._making, self._writing = threading.Lock(), threading.Lock()
+        name = f"{clients.options.prefix}{clients.options.transactions}.{FREE}{uuid.uuid4().hex}"
+        self._transactor = Transactor(clients, name)
+
+    def write(self, found: list[Outgoing]) -> bool:
+        """Write records, all or none; returns whether in a transaction.
+
+        Args:
+            found: The records; their offsets are noted there.
+
+        Raises:
+            LogError: They were not written; where nobody can say whether they were, the message says so.
+        """
+        rows = sum(len(one.keys) for one in found)
+        if rows == 1:
+            self._write_one(next(one for one in found if one.keys))
+        elif rows:
+            with self._writing:
+                self._write_all(found)
+        return rows > 1
+
+    def close(self) -> None:
+        """Let go of the producers."""
+        with self._writing:
+            self._transactor.drop()
+        with self._making:
+            self._plain = None
+
+    def _write_one(self, one: Outgoing) -> None:
+        with self._making:
+            if self._plain is None:
+                self._plain = self._clients.producer()
+            producer = self._plain
+        options = self._clients.options
+        with self._clients.errors(one.topic.spec.name):
+            send(producer, [one], in_transaction=False)
+            producer.flush(options.request_timeout_s)
+        if one.arrived:
+            return
+        failed = one.failed or KafkaError(KafkaError._TIMED_OUT)  # noqa: SLF001
+        if failed.fatal():
+            with self._making:
+                self._plain = None
+        raise log_error(failed, options.bootstrap, topic=one.topic.spec.name, trouble=self._clients.trouble)
+
+    def _write_all(self, found: list[Outgoing]) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                self._transactor.write(found)
+            except NotCommittedError as error:
+                if error.probe is not None and self._is_committed(error.probe):
+                    return
+                if not left or not (error.fenced or error.error.retriable()):
+                    raise log_error(
+                        error.error, self._clients.options.bootstrap, topic=found[0].topic.spec.name,
+                        trouble=self._clients.trouble,
+                    ) from error  # fmt: skip
+                found[:] = [one.again() for one in found]
+            else:
+                return
+
+    def _is_committed(self, probe: Probe) -> bool:
+        self._transactor.begin()
+        return self._committed(probe)
+
+
+def unknown_outcome(probe: Probe, bootstrap: str) -> LogBusyError:
+    """Return the error for an append of which nobody can say whether it was written."""
+    topic = probe.topic.spec.name
+    return LogBusyError(
+        f"nobody can say whether an append to {topic} was written: Kafka at {bootstrap} does not answer",
+        hint="look for it before it is written again",
+        topic=topic,
+        pid=NOBODY,
+    )

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+from tests.support_deploy import ENV, M1, Declared
+
+from ashioto.deploy.acls import ROLES, Place, Right, Role, rights
+from ashioto.deploy.desired import desired_state
+from ashioto.errors import UsageError
+
+PLACE = Place(env=ENV, prefix="w.")
+CONTEXT = Declared(frames=(M1,), symbols=True).context()
+
+
+def of(role: Role) -> dict[tuple[str, str], set[str]]:
+    """Operations of a role by kind and name; names that are only beginnings end with a star."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in rights([CONTEXT], PLACE, roles=[role]):
+        name = one.name + ("*" if one.pattern == "prefixed" else "")
+        found.setdefault((one.kind, name), set()).add(one.operation)
+    return found
+
+
+def topics(role: Role, operation: str) -> set[str]:
+    return {name.removeprefix("w.") for (kind, name), ops in of(role).items() if kind == "topic" and operation in ops}
+
+
+def test_everything_is_within_the_prefix() -> None:
+    assert {one.name[:2] for one in rights([CONTEXT], PLACE)} == {"w."}
+
+
+def test_nobody_but_infra_makes_or_deletes_topics() -> None:
+    makers = {role: topics(role, "CREATE") | topics(role, "ALTER_CONFIGS") | topics(role, "DELETE") for role in ROLES}
+    assert {role for role, found in makers.items() if found} == {"infra", "migrate"}
+    assert makers["migrate"] == {"rc.migrate.jobs"}
+    assert topics("infra", "DELETE") == {"trading.*"}
+    assert topics("infra", "CREATE") == {"trading.*", "rc.*"}
+
+
+@pytest.mark.parametrize(
+    ("role", "writes"),
+    [
+        ("infra", {"rc.infra.applied", "rc.hb.specs", "rc.fences", "rc.clock"}),
+        ("hb", {"rc.hb.state", "rc.fences", "rc.dlq", "trading.rate_hb"}),
+        ("engine", {"rc.engine.offsets", "rc.fences", "rc.dlq", "trading.rate_bars_1m", "trading.rate_late"}),
+        ("app", {"rc.dlq", "trading.rate", "trading.hours", "trading.symbol", "trading.rate_bars_1m"}),
+        (
+            "migrate",
+            {"rc.fences", "rc.dlq", "rc.migrate.jobs", "trading.rate", "trading.hours", "trading.symbol",
+             "trading.rate_bars_1m"},
+        ),
+        ("viewer", set()),
+    ],
+)  # fmt: skip
+def test_each_role_writes_its_own_topics_and_no_others(role: Role, writes: set[str]) -> None:
+    assert topics(role, "WRITE") == writes
+
+
+def test_a_viewer_reads_all_topics_there_are() -> None:
+    declared = set(desired_state([CONTEXT]).topic_names)
+    assert topics("viewer", "READ") >= declared
+
+
+def test_who_reads_sees_how_a_topic_is_declared() -> None:
+    for role in ROLES:
+        assert topics(role, "READ") | topics(role, "WRITE") <= topics(role, "DESCRIBE_CONFIGS")
+
+
+def test_transactions_are_those_of_the_role_alone() -> None:
+    mine = {role: {name for kind, name in of(role) if kind == "transactional_id"} for role in ROLES}
+    free = "w.ashioto.free\x1f*"
+    assert mine == {
+        "infra": {"w.ashioto.infra\x1ftest\x1fhere"},
+        "hb": {"w.ashioto.hb\x1ftest\x1fhere\x1ftrading", free},
+        "engine": {"w.ashioto.engine\x1ftest\x1fhere\x1f*", free},
+        "app": {free},
+        "migrate": {"w.ashioto.migrate\x1ftest\x1fhere\x1ftrading\x1fbars", free},
+        "viewer": set(),
+    }
+
+
+def test_engines_join_their_group_and_others_only_look_who_is_in_it() -> None:
+    found = {role: of(role).get(("group", "w.ashioto.engine.test.here"), set()) for role in ROLES}
+    look = {"DESCRIBE"}
+    assert found == {
+        "infra": look, "hb": set(), "engine": {"DESCRIBE", "READ"}, "app": set(), "migrate": set(), "viewer": look,
+    }  # fmt: skip
+
+
+def test_names_are_printed_so_that_people_see_the_parts() -> None:
+    row = Right(role="hb", kind="transactional_id", name="a\x1fb", operation="WRITE").row()
+    assert row == {"role": "hb", "kind": "transactional_id", "name": "a␟b", "pattern": "literal", "operation": "WRITE"}
+
+
+def test_an_unknown_role_is_refused() -> None:
+    with pytest.raises(UsageError, match="no role 'root'") as caught:
+        rights([CONTEXT], PLACE, roles=["root"])
+    assert "viewer" in caught.value.hint
