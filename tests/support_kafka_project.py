@@ -26,17 +26,18 @@ OFFSETS = {"first_seq", "last_seq", "source_cut"}
 """Columns that hold offsets of the log, which no other log has."""
 
 
-def settle(patch: pytest.MonkeyPatch, kafka: str, registry: str, unique: str) -> None:
-    """Say in the environment where Kafka is, and that this project shares no topic with another one."""
-    patch.setenv("ASHIOTO_LOG__BOOTSTRAP", kafka)
+def settle(patch: pytest.MonkeyPatch, registry: str, unique: str) -> None:
+    """Say in the environment where the registry is, and that this project shares no topic with another one."""
     patch.setenv("ASHIOTO_LOG__PREFIX", f"{unique}.")
     patch.setenv("ASHIOTO_SCHEMA_REGISTRY__URL", registry)
 
 
-def project(folder: Path, *options: str) -> Path:
-    """Make a starter project with bars of a second."""
+def project(folder: Path, bootstrap: str = "") -> Path:
+    """Make a starter project with bars of a second: on Kafka where brokers are named."""
     folder.mkdir(parents=True, exist_ok=True)
-    rc(folder, "init", *options)
+    rc(folder, "init", *(["--kafka"] if bootstrap else []))
+    settings = folder / "ashioto.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("localhost:9092", bootstrap), encoding="utf-8")
     file = folder / "bars.py"
     text = file.read_text(encoding="utf-8")
     text = text.replace("Period.minutes(1),", "Period.seconds(1),\n        Period.minutes(1),", 1)

@@ -17,13 +17,18 @@ NO_SCHEMA: Reply = (404, {"error_code": 40403, "message": "Schema not found"})
 
 
 class MemoryRegistry(httpx.MockTransport):
-    """Keeps schemas by number and subjects by name; `refuses` says why a subject may not get a schema."""
+    """Keeps schemas by number and subjects by name; `refuses` says why a subject may not get a schema.
+
+    `level` is what it asks where nothing is set; without `asks_of_all` it judges by one version at a time.
+    """
 
     def __init__(self) -> None:
         super().__init__(self._reply)
         self.schemas: list[str] = []
         self.kept: dict[str, list[int]] = {}
         self.levels: dict[str, str] = {}
+        self.level = "BACKWARD"
+        self.asks_of_all = True
         self.requests: list[tuple[str, str]] = []
         self.refuses: Callable[[str, Any], list[str]] = lambda _subject, _schema: []
 
@@ -74,12 +79,16 @@ class MemoryRegistry(httpx.MockTransport):
         return (200, {"schema": self.schemas[number]}) if number < len(self.schemas) else NO_SCHEMA
 
     def _compatibility(self, _method: str, rest: list[str], body: dict[str, Any]) -> Reply:
+        if len(rest) == len(["subjects", "s", "versions"]) and not self.asks_of_all:
+            return 404, {"detail": "Not Found"}
         if rest[1] not in self.kept:
             return NO_SUBJECT
         reasons = self.refuses(rest[1], json.loads(body["schema"]))
         return 200, {"is_compatible": not reasons, "messages": reasons}
 
     def _config(self, method: str, rest: list[str], body: dict[str, Any]) -> Reply:
+        if not rest:
+            return 200, {"compatibilityLevel": self.level}
         if method == "PUT":
             self.levels[rest[0]] = body["compatibility"]
             return 200, body

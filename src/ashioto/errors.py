@@ -20,6 +20,7 @@
     │   ├── UnknownTopicError   the topic was never created
     │   ├── SchemaError         values cannot be written or read as these columns
     │   └── RegistryError       the schema registry refused or failed
+    │       └── RegistryBusyError   it does not answer now; a LogBusyError as well
     ├── DeployError         `infra apply` cannot go on
     │   ├── BlockedError        a change is incompatible or destructive (exit code 4)
     │   ├── StalePlanError      the saved plan is not what would be done now
@@ -134,6 +135,10 @@ class SchemaError(LogError):
 
 class RegistryError(LogError):
     """Says that the schema registry refused, failed or was not reached."""
+
+
+class RegistryBusyError(RegistryError, LogBusyError):
+    """Says that the schema registry was not reached, or cannot answer for now."""
 
 
 class DeployError(AshiotoError):

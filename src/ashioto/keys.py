@@ -36,6 +36,15 @@ def escape(text: str) -> str:
     return text
 
 
+def shown(text: str) -> str:
+    r"""Return text with separators that people can see; programs want it as it is.
+
+    >>> shown("hb\x1fdev\x1flocal")
+    'hb␟dev␟local'
+    """
+    return text.replace(SEPARATOR, "␟")
+
+
 def time_part(ms: int) -> str:
     """Return epoch milliseconds as 13 digits.
 

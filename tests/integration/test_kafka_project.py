@@ -39,8 +39,8 @@ OLD = datetime(2025, 1, 6, tzinfo=UTC)
 
 @pytest.fixture
 def folder(tmp_path: Path, kafka: str, registry: str, unique: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settle(monkeypatch, kafka, registry, unique)
-    return project(tmp_path / "kafka", "--kafka")
+    settle(monkeypatch, registry, unique)
+    return project(tmp_path / "kafka", kafka)
 
 
 @pytest.fixture

@@ -14,12 +14,14 @@ from tests.support_kafka_project import BARS, finals, opened, project, sessions,
 from tests.support_roles import RC, Roles, environment, rc, wait_until
 
 from ashioto.deploy.acls import ROLES
+from ashioto.errors import UnknownTopicError
 from ashioto.testing.stack import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("rights")  # the broker and its roles are made once
 CANARY = "canary-4c1e"
 USERS = {role: f"{CANARY}-{role}" for role in ROLES} | {"nobody": f"{CANARY}-nobody"}
 DENIED = "rc infra acls"
@@ -35,7 +37,7 @@ def secured(java: None) -> Iterator[Broker]:  # noqa: ARG001  # skips
 def login(secured: Broker, registry: str, unique_module: str) -> Iterator[Callable[[str], None]]:
     """Says in the environment who logs in."""
     with pytest.MonkeyPatch.context() as patch:
-        settle(patch, secured.bootstrap, registry, unique_module)
+        settle(patch, registry, unique_module)
         patch.setenv("ASHIOTO_KAFKA__SECURITY_PROTOCOL", "SASL_PLAINTEXT")
         patch.setenv("ASHIOTO_KAFKA__SASL_MECHANISM", "SCRAM-SHA-256")
         patch.setenv("ASHIOTO_SCHEMA_REGISTRY__USER", "me")  # this one lets everybody in, whatever they say
@@ -55,9 +57,11 @@ def unique_module() -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, login: Callable[[str], None]) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, secured: Broker, login: Callable[[str], None]) -> Path:
     """A project whose roles have their rights, applied by `infra`."""
-    made = project(tmp_path_factory.mktemp("secured") / "p", "--kafka")
+    made = project(tmp_path_factory.mktemp("secured") / "p", secured.bootstrap)
+    login("nobody")
+    assert "this user has the rights of no role" in rc(made, "doctor", "--json", code=1)
     login("admin")
     for role in ROLES:
         granted = json.loads(
@@ -72,14 +76,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory, login: Callable[[str], None
         with opened(made) as log:
             assert log.topics() == []
     login("infra")
+    assert "has what these roles need on topics, as far as" in rc(made, "doctor", "--json", "--role", "infra")
+    with opened(made) as log, pytest.raises(UnknownTopicError):
+        log.describe("rc.clock")
     rc(made, "infra", "apply")
     assert rc(made, "infra", "apply") == "nothing to do\n"
+    login("app")
+    sessions(made, datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=20))
     return made
 
 
 def test_every_role_does_its_job_and_shows_no_secret(folder: Path, login: Callable[[str], None]) -> None:
-    login("app")
-    sessions(folder, datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=20))
     with Roles(folder) as roles:
         started = []
         for role in ("engine", "hb"):
@@ -163,10 +170,13 @@ def test_nobody_does_the_job_of_another(folder: Path, login: Callable[[str], Non
 def test_the_doctor_knows_what_a_role_lacks(folder: Path, login: Callable[[str], None], role: str) -> None:
     login(role)
     for asked in (role, ROLES[ROLES.index(role) - 1]):
-        rows = json.loads(rc(folder, "doctor", "--json", "--role", asked, code=None))
+        rows = json.loads(rc(folder, "doctor", "--json", "--role", asked, code=0 if asked == role else 1))
         assert CANARY not in json.dumps(rows)
         lacks = [row for row in rows if row["check"] == f"rights of {asked}"]
         assert bool(lacks) is (asked != role), (asked, lacks)
+        (clock,) = [row for row in rows if row["check"] == "broker's clock"]
+        assert clock["state"] == "ok"
+        assert (" ms " in clock["detail"]) is (role in {"infra", "hb", "engine"})
 
 
 def test_a_wrong_password_is_told_and_not_shown(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from ashioto.cli.doctor_finding import Finding
+from ashioto.cli.doctor_finding import Finding, denied
 from ashioto.errors import AshiotoError, LogError
 
 if TYPE_CHECKING:
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
     from ashioto.cli.project import Project
     from ashioto.context import Context
+    from ashioto.log.base import TopicInfo, TopicSpec
+    from ashioto.schedule.sessions import Sessions
 
 LIBRARIES: Final = ("ashioto", "pyarrow", "numpy", "numba", "apsw", "exchange-calendars", "tzdata")
 SOON_DAYS: Final = 7
 _DAY_MS: Final = 86_400_000
 _COUNTERS: Final = {
-    "out_of_session": "were outside the sessions of their key: rc schedule show",
-    "unknown_key": "are of keys without a schedule: rc schedule import ... --key ...",
-    "late": "came later than the retention, see the late topic",
-    "rejected": "could not be used, see rc.dlq",
+    "out_of_session": ("were outside the sessions of their key", "rc schedule show"),
+    "unknown_key": ("are of keys without a schedule", "rc schedule import ... --key ..."),
+    "late": ("came later than the retention", "see the late topic"),
+    "rejected": ("could not be used", "see rc.dlq"),
 }
 
 
@@ -53,13 +55,16 @@ def versions() -> Iterator[Finding]:
         try:
             yield Finding(state="ok", check=name, detail=version(name))
         except PackageNotFoundError:
-            yield Finding(state="error", check=name, detail=f"not installed: pip install {name}")
+            yield Finding(state="error", check=name, detail="not installed", hint=f"pip install {name}")
 
 
-def _project_findings(roles: Sequence[str]) -> Iterator[Finding]:
+def _project_findings(names: Sequence[str]) -> Iterator[Finding]:
+    from ashioto.cli.infra_acls import kafka_of
     from ashioto.cli.project import open_project
+    from ashioto.deploy.acls import checked
     from ashioto.errors import ConfigError
 
+    roles = checked(names)
     try:
         project = open_project()
     except ConfigError as error:
@@ -69,8 +74,10 @@ def _project_findings(roles: Sequence[str]) -> Iterator[Finding]:
     except AshiotoError as error:
         yield Finding(state="error", check="log", detail=error.message, hint=error.hint)
         return
-    names = ", ".join(context.name for context in project.contexts)
-    yield Finding(state="ok", check="project", detail=f"{project.config.file}: {names}")
+    if roles:
+        kafka_of(project)
+    contexts = ", ".join(context.name for context in project.contexts)
+    yield Finding(state="ok", check="project", detail=f"{project.config.file}: {contexts}")
     if project.config.log.kind == "kafka":
         from ashioto.cli.doctor_kafka import kafka_findings
 
@@ -79,42 +86,66 @@ def _project_findings(roles: Sequence[str]) -> Iterator[Finding]:
         if any(finding.state == "error" for finding in found):
             return
     try:
-        yield from _log_findings(project)
+        yield from _log_findings(project, named=bool(roles))
     except LogError as error:
         yield Finding(state="error", check="log", detail=error.message, hint=error.hint)
 
 
-def _log_findings(project: Project) -> Iterator[Finding]:
-    yield from _topics(project)
-    yield from _running(project)
-    for context in project.contexts:
-        yield from _reach(project, context)
-    yield from _counters(project)
+def _log_findings(project: Project, *, named: bool) -> Iterator[Finding]:
+    """Yield how the log is, as far as this user may see; what it may not see is no trouble where it plays a role."""
+    unseen: list[str] = []
+    looks = [("topics", _topics(project, unseen)), ("clock", _running(project))]
+    looks += [(_schedule_of(context), _reach(project, context)) for context in project.contexts]
+    for what, found in [*looks, ("counters", _counters(project))]:
+        try:
+            yield from found
+        except LogError as error:
+            if not denied(error):
+                raise
+            unseen.append(what)
+    if unseen:
+        detail = f"not seen by this user: {', '.join(unseen)}"
+        hint = "" if named else "rc doctor --role ... for the user of a role"
+        yield Finding(state="ok" if named else "warning", check="log", detail=detail, hint=hint)
 
 
-def _topics(project: Project) -> Iterator[Finding]:
+def _topics(project: Project, unseen: list[str]) -> Iterator[Finding]:
     from ashioto.deploy.bootstrap import wanted_topics
     from ashioto.errors import UnknownTopicError
 
     missing, records = [], 0
-    for spec in wanted_topics(project.contexts):
+    for spec in wanted_topics(project.contexts, partitions=project.config.log.partitions):
         try:
             found = project.log.describe(spec.name)
         except UnknownTopicError:
             missing.append(spec.name)
             continue
+        except LogError as error:
+            if not denied(error):
+                raise
+            unseen.append(spec.name)
+            continue
         records += sum(found.end_offsets.values())
-        if found.drift:
-            detail = f"is not set as declared: {'; '.join(found.drift)}"
-            yield Finding(state="warning", check=spec.name, detail=detail, hint="rc infra apply")
-        if found.spec.schema != spec.schema:
-            yield Finding(state="error", check=spec.name, detail="the log holds other columns than are declared")
+        yield from _topic(spec, found)
     if missing:
-        yield Finding(
-            state="warning", check="topics", detail=f"not made yet: {', '.join(missing)} (rc infra apply, or rc dev)"
-        )
+        detail = f"not made yet: {', '.join(missing)}"
+        yield Finding(state="warning", check="topics", detail=detail, hint="rc infra apply, or rc dev")
     detail = f"{project.config.log.place}: {records:,} records were written"
     yield Finding(state="ok", check="log", detail=detail)
+
+
+def _topic(wanted: TopicSpec, found: TopicInfo) -> Iterator[Finding]:
+    """Say in what a topic is not as declared."""
+    if found.drift:
+        detail = f"is not set as declared: {'; '.join(found.drift)}"
+        yield Finding(state="warning", check=wanted.name, detail=detail, hint="rc infra apply")
+    there = found.spec.partitions
+    if there != wanted.partitions:
+        detail = f"has {there} partitions, not {wanted.partitions} as log.partitions says"
+        yield Finding(state="warning", check=wanted.name, detail=detail, hint="rc infra plan says what can be done")
+    if found.spec.schema != wanted.schema:
+        detail = "the log holds other columns than are declared"
+        yield Finding(state="error", check=wanted.name, detail=detail, hint="rc infra plan says what can be done")
 
 
 def _running(project: Project) -> Iterator[Finding]:
@@ -127,8 +158,8 @@ def _running(project: Project) -> Iterator[Finding]:
     yield Finding(state="ok", check="rc dev", detail=f"runs as process {process}" if process else "does not run")
     market = reached(project.log)
     if market is not None:
-        detail = f"that of a replay, at {time_text(market)}; `rc dev --wall` returns to today"
-        yield Finding(state="ok", check="clock", detail=detail)
+        detail = f"that of a replay, at {time_text(market)}"
+        yield Finding(state="ok", check="clock", detail=detail, hint="rc dev --wall returns to today")
 
 
 def _reach(project: Project, context: Context) -> Iterator[Finding]:
@@ -136,22 +167,21 @@ def _reach(project: Project, context: Context) -> Iterator[Finding]:
     from ashioto.clock import SystemClock
     from ashioto.errors import UnknownTopicError, UsageError
     from ashioto.schedule.sessions import time_text
-    from ashioto.schema.sessions import sessions_by_key
 
+    check, hint = _schedule_of(context), "rc schedule import ..."
     try:
-        frame = project.schedule(context)
-        rows = context.set(context.entities[frame.schedule.name], log=project.log).read()
-        keys = sessions_by_key(frame, rows)
+        keys = _sessions(project, context)
     except UsageError:
         return
     except UnknownTopicError:
         keys = {}
     except AshiotoError as error:
-        yield Finding(state="error", check=f"schedule of {context.name}", detail=error.message)
+        if isinstance(error, LogError) and denied(error):
+            raise
+        yield Finding(state="error", check=check, detail=error.message, hint=error.hint)
         return
-    check = f"schedule of {context.name}"
     if not keys:
-        yield Finding(state="warning", check=check, detail="no sessions, so no bars (rc schedule import ...)")
+        yield Finding(state="warning", check=check, detail="no sessions, so no bars", hint=hint)
         return
     ends = {key: int(sessions.closes[-1]) for key, sessions in keys.items()}
     first = min(ends, key=lambda key: ends[key])
@@ -159,7 +189,24 @@ def _reach(project: Project, context: Context) -> Iterator[Finding]:
     today = SystemClock().now_ms() if market is None else market
     soon = ends[first] < today + SOON_DAYS * _DAY_MS
     detail = f"{len(keys)} keys; the first to end is {' '.join(first)} at {time_text(ends[first])}"
-    yield Finding(state="warning" if soon else "ok", check=check, detail=detail + (", import more" if soon else ""))
+    yield Finding(state="warning" if soon else "ok", check=check, detail=detail, hint=hint if soon else "")
+
+
+def _schedule_of(context: Context) -> str:
+    return f"schedule of {context.name}"
+
+
+def _sessions(project: Project, context: Context) -> dict[tuple[str, ...], Sessions]:
+    """Return the sessions of each key.
+
+    Raises:
+        UsageError: No query has a schedule of its own rows.
+    """
+    from ashioto.schema.sessions import sessions_by_key
+
+    frame = project.schedule(context)
+    rows = context.set(context.entities[frame.schedule.name], log=project.log).read()
+    return sessions_by_key(frame, rows)
 
 
 def _counters(project: Project) -> Iterator[Finding]:
@@ -178,6 +225,6 @@ def _counters(project: Project) -> Iterator[Finding]:
         if row["source_offset"] < 0:
             continue
         yield Finding(state="ok", check=name, detail=f"{row['ticks']:,} ticks counted")
-        for counter, meaning in _COUNTERS.items():
+        for counter, (meaning, hint) in _COUNTERS.items():
             if row[counter]:
-                yield Finding(state="warning", check=name, detail=f"{row[counter]:,} ticks {meaning}")
+                yield Finding(state="warning", check=name, detail=f"{row[counter]:,} ticks {meaning}", hint=hint)

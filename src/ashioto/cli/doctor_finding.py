@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ashioto.errors import LogError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +32,13 @@ class Finding:
         {'state': 'ok', 'check': 'python', 'detail': '3.11', 'hint': ''}
         """
         return asdict(self)
+
+
+def denied(error: LogError) -> bool:
+    """Return whether a log has refused something to this user that it may do for others.
+
+    >>> from ashioto.errors import LogError
+    >>> denied(LogError("no", denied=True)), denied(LogError("no"))
+    (True, False)
+    """
+    return bool(error.ids.get("denied"))

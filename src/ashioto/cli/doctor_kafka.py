@@ -1,18 +1,18 @@
-"""What `rc doctor` finds of Kafka and its registry: whether they answer, clocks, schemas, rights."""
+"""What `rc doctor` finds of Kafka and its registry: whether they answer, versions, clocks, schemas, rights."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ashioto.cli.doctor_finding import Finding
-from ashioto.errors import ConfigError, LogError
+from ashioto.cli.doctor_finding import Finding, denied
+from ashioto.errors import ConfigError, LogError, UnknownTopicError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ashioto.cli.project import Project
     from ashioto.config import Config
-    from ashioto.deploy.acls import Right
+    from ashioto.deploy.acls import Role
     from ashioto.log.kafka import KafkaLog
 
 CLOCKS_MS: Final = 1_000
@@ -21,36 +21,28 @@ CLOCKS_BAD_MS: Final = 5_000
 """Farther apart than this, heartbeats stop: they go by the machine's clock."""
 COMPATIBLE: Final = frozenset({"BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"})
 """Under these every record that was ever written stays readable."""
-_SHOWN: Final = 3
-_IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
-    "DESCRIBE": ("ALTER", "DELETE", "READ", "WRITE"),
-    "DESCRIBE_CONFIGS": ("ALTER_CONFIGS",),
-}
-"""What may also be done by who may do one of those."""
 
 
-def kafka_findings(project: Project, roles: Sequence[str] = ()) -> list[Finding]:
+def kafka_findings(project: Project, roles: Sequence[Role] = ()) -> list[Finding]:
     """Return how Kafka and the registry are; after an error, nothing further is asked of them.
 
     Args:
         project: A project whose log is on Kafka.
         roles: What this user plays; without, it is told which roles it could.
-
-    Raises:
-        UsageError: There is no such role.
     """
+    from ashioto.cli.doctor_rights import rights_findings
     from ashioto.cli.infra_acls import kafka_of, place_of
     from ashioto.deploy.acls import ROLES, rights
 
     log, config = kafka_of(project), project.config
-    wanted = {r: rights(project.contexts, place_of(config), roles=[r]) for r in roles or ROLES}
     found = [Finding(state="ok", check=n, detail=v) for n, v in log.checkup.libraries().items()]
-    found += [*_security(config), *_asked("kafka", lambda: _cluster(log, config))]
+    found += [*_security(config), *_registry_security(config), *_asked("kafka", lambda: _cluster(log, config))]
     found += _asked("schema registry", lambda: _registry(log, project))
     if any(finding.state == "error" for finding in found):
         return found
-    found += _clocks(log)
-    return found + _asked("rights", lambda: _rights(log, wanted, named=bool(roles)))
+    needs = {role: rights(project.contexts, place_of(config), roles=[role]) for role in roles or ROLES}
+    found += _asked("broker's clock", lambda: _clocks(log, named=bool(roles)))
+    return found + _asked("rights", lambda: rights_findings(log, project.contexts, needs, named=bool(roles)))
 
 
 def _asked(check: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
@@ -65,17 +57,27 @@ def _security(config: Config) -> Iterator[Finding]:
     who = f", as {kafka.username} by {kafka.sasl_mechanism}" if kafka.username else ""
     detail = f"{kafka.security_protocol}{who}"
     if kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
-        yield Finding(
-            state="warning", check="security", detail=f"{detail}: the password goes over the network as it is",
-            hint='security_protocol = "SASL_SSL"',
-        )  # fmt: skip
+        yield _bare_password("security", detail, 'security_protocol = "SASL_SSL"')
     else:
         yield Finding(state="ok", check="security", detail=detail)
 
 
+def _registry_security(config: Config) -> Iterator[Finding]:
+    registry = config.schema_registry
+    if registry.user and registry.url.startswith("http://"):
+        yield _bare_password("registry's security", f"{registry.url}, as {registry.user}", 'url = "https://..."')
+
+
+def _bare_password(check: str, detail: str, hint: str) -> Finding:
+    said = f"{detail}: the password goes over the network as it is"
+    return Finding(state="warning", check=check, detail=said, hint=hint)
+
+
 def _cluster(log: KafkaLog, config: Config) -> Iterator[Finding]:
+    from ashioto.log.kafka.options import OLDEST_BROKER
+
     cluster = log.checkup.cluster()
-    detail = f"cluster {cluster.id}: {', '.join(cluster.brokers)}"
+    detail = f"cluster {cluster.id}, {len(cluster.brokers)} brokers: {', '.join(cluster.brokers)}"
     if config.log.replication > len(cluster.brokers):
         yield Finding(
             state="error", check="kafka", detail=f"{detail}; log.replication asks {config.log.replication} copies",
@@ -83,32 +85,36 @@ def _cluster(log: KafkaLog, config: Config) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(state="ok", check="kafka", detail=detail)
+    known = f"speak {cluster.protocol} with each other" if cluster.protocol else "their version cannot be asked"
+    yield Finding(state="ok", check="brokers", detail=f"{known}; {OLDEST_BROKER} or newer is needed")
 
 
 def _registry(log: KafkaLog, project: Project) -> Iterator[Finding]:
     from ashioto.deploy.bootstrap import wanted_topics
 
-    yield Finding(
-        state="ok", check="schema registry",
-        detail=f"{project.config.schema_registry.url}: {len(log.checkup.declared())} topics of this project's prefix",
-    )  # fmt: skip
-    there = log.checkup.declared()
-    for spec in wanted_topics(project.contexts):
-        level = log.checkup.compatibility(spec.name) if log.options.prefix + spec.name in there else None
+    wanted, there = wanted_topics(project.contexts), log.checkup.declared()
+    known = [spec.name for spec in wanted if log.options.prefix + spec.name in there]
+    detail = f"{project.config.schema_registry.url}: schemas of {len(known)} of {len(wanted)} topics"
+    yield Finding(state="ok", check="schema registry", detail=detail)
+    for name in known:
+        level = log.checkup.compatibility(name)
         if level is not None and level not in COMPATIBLE:
             yield Finding(
-                state="warning", check=spec.name, hint="set it to BACKWARD_TRANSITIVE in the registry",
+                state="warning", check=name, hint="set it to BACKWARD_TRANSITIVE in the registry",
                 detail=f"its schemas are {level}: a change may make older records unreadable",
             )  # fmt: skip
 
 
-def _clocks(log: KafkaLog) -> Iterator[Finding]:
+def _clocks(log: KafkaLog, *, named: bool) -> Iterator[Finding]:
     check = "broker's clock"
     try:
         ahead = log.checkup.clock_offset_ms()
+    except UnknownTopicError:
+        detail = "is not known: the topic that it is asked by is not made yet"
+        yield Finding(state="warning", check=check, detail=detail, hint="rc infra apply")
+        return
     except LogError as error:
-        hint = "see rc infra acls --role infra"
-        yield Finding(state="warning", check=check, detail=f"is not known: {error.message}", hint=hint)
+        yield _unknown_clock(check, error, named=named)
         return
     detail = f"{abs(ahead):,} ms {'ahead of' if ahead > 0 else 'behind'} this machine's"
     hint = "synchronise the clocks (NTP)"
@@ -118,49 +124,9 @@ def _clocks(log: KafkaLog) -> Iterator[Finding]:
         yield Finding(state="ok", check=check, detail=detail)
 
 
-def _rights(log: KafkaLog, wanted: Mapping[str, Sequence[Right]], *, named: bool) -> Iterator[Finding]:
-    topics = {r.name for found in wanted.values() for r in found if r.kind == "topic" and r.pattern == "literal"}
-    mine = log.grants.mine(sorted(topics))
-    there, could = log.checkup.declared(), []
-    for role, needed in wanted.items():
-        missing = lacking(needed, mine, there=there)
-        if not missing:
-            could.append(role)
-        elif named:
-            more = f", and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-            yield Finding(
-                state="error", check=f"rights of {role}", detail=f"lacks {'; '.join(missing[:_SHOWN])}{more}",
-                hint=f"rc infra acls --role {role} --principal User:... --apply",
-            )  # fmt: skip
-    if could:
-        detail = f"this user has what these roles need on topics: {', '.join(could)}"
-        yield Finding(state="ok", check="rights", detail=detail)
-    elif not named:
-        yield Finding(
-            state="error", check="rights", detail="this user has the rights of no role",
-            hint="rc infra acls shows what each needs",
-        )  # fmt: skip
-
-
-def lacking(needed: Sequence[Right], mine: Mapping[str, set[str]], *, there: set[str]) -> list[str]:
-    """Return which rights on topics somebody has not.
-
-    Args:
-        needed: What a role needs.
-        mine: What somebody may do with topics that it sees, by their names on the cluster.
-        there: The topics that are known to exist; what exists and is not seen may not be touched.
-
-    >>> from ashioto.deploy.acls import Right
-    >>> right = Right(role="app", kind="topic", name="trading.rate", operation="WRITE")
-    >>> lacking([right], {"trading.rate": {"READ"}}, there=set())
-    ['WRITE on trading.rate']
-    """
-    found = []
-    for right in needed:
-        may = mine.get(right.name)
-        if right.kind != "topic" or right.pattern != "literal" or (may is None and right.name not in there):
-            continue
-        held = may or set()
-        if not held.intersection((right.operation, "ALL", *_IMPLIED.get(right.operation, ()))):
-            found.append(f"{right.operation} on {right.name}")
-    return found
+def _unknown_clock(check: str, error: LogError, *, named: bool) -> Finding:
+    if not denied(error):
+        return Finding(state="warning", check=check, detail=f"is not known: {error.message}", hint=error.hint)
+    hint = "roles infra, hb and engine may, see rc infra acls"
+    detail = "is not known: this user may not ask for it"
+    return Finding(state="ok" if named else "warning", check=check, detail=detail, hint=hint)

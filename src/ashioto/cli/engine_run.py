@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from ashioto.errors import LogBusyError, UnsupportedError
 
 if TYPE_CHECKING:
     from ashioto.clock import Clock
@@ -39,7 +42,6 @@ def _run(port: int) -> None:
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import SystemClock
     from ashioto.control.sharing import ENGINE_EXPIRE_S
-    from ashioto.errors import UnsupportedError
     from ashioto.observe.health import HealthServer
 
     project = open_project()
@@ -108,8 +110,9 @@ class Watched:
             self.metrics.totals(name, **counts)
             self.metrics.written(name, bars=runner.written)
             self.metrics.running(name, present=True)
-            ends = self._log.end_offsets(runner.source)
-            self.metrics.lag(name, records=sum(max(ends[p] - offset, 0) for p, offset in runner.read().items()))
+            with suppress(LogBusyError):  # the lag stays as it was seen last
+                ends = self._log.end_offsets(runner.source)
+                self.metrics.lag(name, records=sum(max(ends[p] - offset, 0) for p, offset in runner.read().items()))
 
 
 def engine_host(log: DeployLog, *, env: tuple[str, ...], clock: Clock, holder: str = "") -> EngineHost:

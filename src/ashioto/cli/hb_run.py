@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from ashioto.errors import LogBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,7 +157,9 @@ class Turned:
 
         at, problems = self._clock.monotonic(), tuple(self._service.problems)
         if at - self._looked >= LOOK_S:
-            self._looked, self._leaders = at, self._leaders_now()
+            self._looked = at
+            with suppress(LogBusyError):  # they stay as they were seen last
+                self._leaders = self._leaders_now()
         self._health = Health(turned_at=at, ready=not problems, reasons=problems, leaders=self._leaders)
 
     def health(self) -> Health:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ashioto.cli.project import Project
     from ashioto.config import Config
     from ashioto.deploy.acls import Place, Right
+    from ashioto.deploy.changes import Row
     from ashioto.log.kafka import KafkaLog
     from ashioto.log.kafka.grants import Grant
 
@@ -41,12 +43,16 @@ def acls(
     found = rights(chosen(project, context), place_of(project.config), roles=role or ROLES)
     if not grant:
         rows = [right.row() | ({} if principal is None else {"principal": principal}) for right in found]
-        print_rows(rows, title="rights", as_json=as_json)
+        print_rows(rows if as_json else _for_people(rows), title="rights", as_json=as_json)
         return
-    made = log.grants.grant(grants_of(found, str(principal)))
-    rows = [{"principal": g.principal, "kind": g.kind, "name": g.name.replace("\x1f", "␟"), "pattern": g.pattern,
-             "operation": g.operation} for g in made]  # fmt: skip
-    print_rows(rows, title="granted", as_json=as_json, empty="nothing to do")
+    rows = [asdict(made) for made in log.grants.grant(grants_of(found, str(principal)))]
+    print_rows(rows if as_json else _for_people(rows), title="granted", as_json=as_json, empty="nothing to do")
+
+
+def _for_people(rows: Sequence[Row]) -> list[Row]:
+    from ashioto.keys import shown
+
+    return [row | {"name": shown(str(row["name"]))} for row in rows]
 
 
 def place_of(config: Config) -> Place:

@@ -38,8 +38,10 @@ def init(
         (folder / name).write_text(read_template(template), encoding="utf-8")
     typer.echo(f"made {', '.join(FILES)} in {folder.resolve()}")
     if kafka:
-        typer.echo("Before that: say in ashioto.toml where Kafka and its schema registry are.")
-    typer.echo("Next: read README.md there; it imports a schedule, starts `rc dev` and sends ticks.")
+        typer.echo("First: say in ashioto.toml where Kafka and its schema registry are.")
+    typer.echo(
+        f"{'Then' if kafka else 'Next'}: read README.md there; it imports a schedule, starts `rc dev` and sends ticks."
+    )
 
 
 def read_template(name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ashioto.clock import Clock, ReplayClock
-from ashioto.errors import StaleEpochError, UnknownTopicError
+from ashioto.errors import LogBusyError, StaleEpochError, UnknownTopicError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +65,17 @@ class Line:
         return wall_ms - self.wall_ms <= (PAUSE_MS if self.speed == 1.0 else LOST_MS)
 
 
-def announced(log: Log) -> Line | None:
-    """Return the line that was announced last, or None when nothing was ever played back."""
+def announced(log: Log, *, settled: bool = True) -> Line | None:
+    """Return the line that was announced last, or None when nothing was ever played back.
+
+    Args:
+        log: Where the topic is.
+        settled: Whether to wait for one that is hidden still.
+    """
     from ashioto.engines.embedded.topics import DEV_CLOCK
 
     try:
-        page = log.view(DEV_CLOCK, limit=1)
+        page = log.view(DEV_CLOCK, limit=1, settled=settled)
     except UnknownTopicError:
         return None
     if not page.keys:
@@ -171,7 +176,10 @@ class SharedClock:
         Returns:
             Whether the time jumped: another replay was begun, or there is a return to the wall clock.
         """
-        line = announced(self._log)
+        try:
+            line = announced(self._log, settled=False)
+        except LogBusyError:  # whoever uses the log says so
+            return False
         if line is None:
             return False
         jumped = self.line is None or line.began_ms != self.line.began_ms
@@ -200,7 +208,7 @@ class SharedClock:
     def _keep(self, line: Line) -> None:
         now = self._base.now_ms()
         if now - line.wall_ms > (RENEW_MS if line.speed == 1.0 else LOST_MS):
-            with suppress(StaleEpochError):  # a replay was begun just now; the next look finds it
+            with suppress(StaleEpochError, LogBusyError):  # a replay was begun just now; the next look finds it
                 self._take(renew(self._log, line, now, speed=1.0))
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _SECRET_KEYS: Final = ("password", "key_password")
 _SECRET_PARTS: Final = ("password", "passphrase", "secret", "key.pem", "keystore.pem", "oauthbearer.config", "jaas")
-_NO_PASSWORD: Final = frozenset({"GSSAPI", "OAUTHBEARER"})
-"""Mechanisms that know who logs in by themselves, or by further settings."""
+_WAYS_TO_TOKENS: Final = frozenset({"sasl.oauthbearer.method", "enable.sasl.oauthbearer.unsecure.jwt"})
+"""Settings one of which says where tokens come from; without, librdkafka waits for one for ever."""
 _KEYS_OF: Final = {
     "bootstrap.servers": "log.bootstrap",
     "metadata.broker.list": "log.bootstrap",
@@ -32,11 +32,13 @@ _KEYS_OF: Final = {
 }
 """Settings of librdkafka that have a key of their own."""
 _OURS: Final = frozenset({
-    "acks", "auto.offset.reset", "check.crcs", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence",
-    "enable.partition.eof", "group.id", "group.instance.id", "group.protocol", "isolation.level",
-    "partition.assignment.strategy", "partitioner", "request.required.acks", "transactional.id",
+    "acks", "auto.offset.reset", "check.crcs", "default.topic.config", "delivery.report.only.error",
+    "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "enable.partition.eof", "error_cb",
+    "group.id", "group.instance.id", "group.protocol", "isolation.level", "logger", "oauth_cb", "on_commit",
+    "on_delivery", "partition.assignment.strategy", "partitioner", "request.required.acks", "stats_cb", "throttle_cb",
+    "transactional.id",
 })  # fmt: skip
-"""Settings of librdkafka that nobody may change, as bars would be lost or doubled."""
+"""Settings that nobody may change, as bars would be lost or doubled, or as they are code and no values."""
 
 
 def check_no_secrets(file: Path, values: Mapping[str, Any]) -> None:
@@ -93,11 +95,22 @@ def check_together(config: Config) -> None:
         ConfigError: Some do not; names the keys.
     """
     if config.log.kind == "kafka":
-        for key, message, hint in (*_of_log(config), *_of_kafka(config.kafka), *_of_registry(config.schema_registry)):
-            raise ConfigError(f"{config.file}: {message}", hint=hint, file=str(config.file), key=key)
+        found = [*_of_log(config), *_of_kafka(config.kafka), *_of_registry(config.schema_registry)]
+    else:
+        found = [*_of_embedded(config)]
+    for key, message, hint in found:
+        raise ConfigError(f"{config.file}: {message}", hint=hint, file=str(config.file), key=key)
 
 
 _Found = tuple[str, str, str]
+
+
+def _of_embedded(config: Config) -> Iterator[_Found]:
+    """Refuse what could be meant for Kafka, before records go into a file that nobody looks at."""
+    if config.log.bootstrap:
+        message = f"log.bootstrap is {config.log.bootstrap}, but log.kind is embedded: one file holds all records"
+        hint = 'set kind = "kafka" (ASHIOTO_LOG__KIND), or leave bootstrap (ASHIOTO_LOG__BOOTSTRAP) out'
+        yield "log.bootstrap", message, hint
 
 
 def _of_log(config: Config) -> Iterator[_Found]:
@@ -139,7 +152,10 @@ def _of_sasl(kafka: KafkaConfig) -> Iterator[_Found]:
     if not kafka.sasl_mechanism:
         message = f'security_protocol = "{kafka.security_protocol}", but kafka.sasl_mechanism is not set'
         yield "kafka.sasl_mechanism", message, 'e.g. sasl_mechanism = "SCRAM-SHA-512"'
-    if kafka.sasl_mechanism in _NO_PASSWORD:
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        if _WAYS_TO_TOKENS.isdisjoint(kafka.settings):
+            hint = '[kafka.settings] "sasl.oauthbearer.method" = "oidc" and its further settings'
+            yield "kafka.settings", 'sasl_mechanism = "OAUTHBEARER", but nothing says where tokens come from', hint
         return
     if not kafka.username:
         yield "kafka.username", "kafka.username is not set", "name who logs in"
@@ -153,21 +169,31 @@ def _of_registry(registry: RegistryConfig) -> Iterator[_Found]:
         message = 'log.kind = "kafka", but schema_registry.url is not set'
         yield "schema_registry.url", message, 'e.g. [schema_registry] url = "http://localhost:8081"'
         return
-    parts = urlsplit(registry.url)
-    if parts.username or parts.password or "@" in parts.netloc:
+    if "@" in registry.url:
         hint = "set schema_registry.user, and ASHIOTO_SCHEMA_REGISTRY__PASSWORD"
         yield "schema_registry.url", "schema_registry.url has a user or a password in it", hint
-    elif parts.scheme not in {"http", "https"} or not parts.hostname:
+    scheme = _scheme(registry.url)
+    if scheme not in {"http", "https"}:
         yield "schema_registry.url", "schema_registry.url is no URL", 'e.g. url = "http://localhost:8081"'
     if registry.user and registry.password is None:
         hint = "set ASHIOTO_SCHEMA_REGISTRY__PASSWORD, or schema_registry.password_file"
         yield "schema_registry.password", f"there is no password of {registry.user}", hint
     if registry.password is not None and not registry.user:
         yield "schema_registry.user", "schema_registry has a password, but no user", "set schema_registry.user"
-    if parts.scheme == "http" and (registry.ca or registry.cert):
+    if scheme == "http" and (registry.ca or registry.cert):
         key = "schema_registry.ca" if registry.ca else "schema_registry.cert"
         yield key, f"{key} is of no use with an http:// URL", "use https://, or leave it out"
     yield from _of_certificate("schema_registry", registry)
+
+
+def _scheme(url: str) -> str:
+    """Return the scheme of a URL; nothing where it names no host, or no port that there can be."""
+    try:
+        parts = urlsplit(url)
+        place = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    return parts.scheme if place[0] else ""
 
 
 def _of_certificate(section: str, config: KafkaConfig | RegistryConfig) -> Iterator[_Found]:

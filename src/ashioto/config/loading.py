@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from functools import cache
@@ -18,6 +19,8 @@ from ashioto.config.models import (
     LogKind,
     ProjectConfig,
     RegistryConfig,
+    SaslMechanism,
+    SecurityProtocol,
 )
 from ashioto.config.secret import Secret
 from ashioto.errors import ConfigError
@@ -155,8 +158,25 @@ def _validated(file: Path, values: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:  # what it carries may hold secrets of the environment, so nobody is to see it
         first = error.errors(include_url=False, include_input=False)[0]
         raise _explain(file, [str(part) for part in first["loc"]], first["type"], first["msg"]) from None
-    except SettingsError as error:
-        raise ConfigError(f"an {_PREFIX} variable cannot be read: {error}", hint="lists are JSON or a,b") from None
+    except SettingsError:  # what it carries may hold secrets as well
+        name = _no_json(os.environ, tuple(model.model_fields))
+        raise ConfigError(
+            f"the environment variable {name} is no JSON",
+            hint="a table is one, such as {" + '"name": "value"}',
+            key=name,
+        ) from None
+
+
+def _no_json(environment: Mapping[str, str], sections: tuple[str, ...]) -> str:
+    """Return the name of the first variable that should hold a table and does not."""
+    tables = [f"{_PREFIX}{section}".upper() for section in sections]
+    tables += [f"{table}__SETTINGS" for table in tables]
+    for name in sorted(tables, key=len):
+        try:
+            json.loads(environment.get(name, "{}"))
+        except ValueError:
+            return name
+    return f"{_PREFIX}..."
 
 
 def _explain(file: Path, where: list[str], kind: str, message: str) -> ConfigError:
@@ -214,7 +234,7 @@ def _settings_class() -> type[BaseSettings]:
 
 
 def _sections() -> dict[str, type[BaseModel]]:
-    from typing import Annotated, Literal
+    from typing import Annotated
 
     from pydantic import BeforeValidator, ConfigDict, Field, create_model
 
@@ -236,7 +256,6 @@ def _sections() -> dict[str, type[BaseModel]]:
     )
     lists = Annotated[list[str] | str, BeforeValidator(listed)]  # text from the environment is split
     tables = Annotated[dict[str, str | int | float | bool], BeforeValidator(tabled)]
-    protocols = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
     return {
         "project": section("Project", contexts=(lists, []), env=(str, "dev"), cluster=(str, "local")),
         "log": section(
@@ -245,8 +264,8 @@ def _sections() -> dict[str, type[BaseModel]]:
             replication=(Annotated[int, Field(ge=-1)], -1), cache=(str, ".ashioto/cache"),
         ),
         "kafka": section(
-            "Kafka", security_protocol=(protocols, "PLAINTEXT"), sasl_mechanism=text, username=text, **files,
-            settings=(tables, {}),
+            "Kafka", security_protocol=(SecurityProtocol, "PLAINTEXT"), sasl_mechanism=(SaslMechanism, ""),
+            username=text, **files, settings=(tables, {}),
         ),
         "schema_registry": section("Registry", url=text, user=text, **files),
         "engine": section("Engine", kind=(EngineKind, get_args(EngineKind)[0])),

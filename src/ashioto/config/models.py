@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 LogKind = Literal["embedded", "kafka"]
 EngineKind = Literal["embedded", "ksqldb", "flink"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+"""Those that the wheels of confluent-kafka can do; GSSAPI (Kerberos) is none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ class KafkaConfig:
 
     Args:
         security_protocol: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
-        sasl_mechanism: E.g. `SCRAM-SHA-512`; empty without SASL.
+        sasl_mechanism: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`; empty without SASL.
         username: Who logs in.
         password: Its password.
         ca: File of certificates to trust, instead of the system's.
@@ -85,8 +88,8 @@ class KafkaConfig:
         settings: Further settings of librdkafka, by their names.
     """
 
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str = ""
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    sasl_mechanism: SaslMechanism = ""
     username: str = ""
     password: Secret | None = None
     ca: Path | None = None

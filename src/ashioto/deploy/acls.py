@@ -15,7 +15,7 @@ from ashioto.log.dead_letters import DEAD_LETTERS
 from ashioto.log.leases import CLOCK, FENCES, FREE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ashioto.deploy.changes import Row
     from ashioto.dsl.context import Context
@@ -52,7 +52,7 @@ class Right:
     operation: Operation
 
     def row(self) -> Row:
-        """Return it for printing; separators of names are shown.
+        """Return it for programs: what is made of it must match names to the letter.
 
         >>> Right(role="hb", kind="topic", name="rc.hb.state", operation="WRITE").row()["operation"]
         'WRITE'
@@ -60,7 +60,7 @@ class Right:
         return {
             "role": self.role,
             "kind": self.kind,
-            "name": self.name.replace("\x1f", "␟"),
+            "name": self.name,
             "pattern": self.pattern,
             "operation": self.operation,
         }
@@ -81,7 +81,7 @@ class Place:
     transactions: str = "ashioto"
 
 
-def rights(contexts: Sequence[Context], place: Place, *, roles: Iterable[str] = ROLES) -> list[Right]:
+def rights(contexts: Sequence[Context], place: Place, *, roles: Sequence[str] = ROLES) -> list[Right]:
     """Return what roles need, each right once, in order.
 
     Args:
@@ -95,25 +95,35 @@ def rights(contexts: Sequence[Context], place: Place, *, roles: Iterable[str] = 
     >>> rights([], Place(env=("dev", "local")), roles=["viewer"])[0].name
     'ashioto.engine.dev.local'
     """
-    makers = {
+    makers: dict[Role, Callable[[_Topics, Place], Iterator[_Rule]]] = {
         "infra": _infra, "hb": _heartbeat, "engine": _engine, "app": _app, "migrate": _migrate, "viewer": _viewer,
     }  # fmt: skip
     found: set[Right] = set()
-    for role in roles:
-        if role not in makers:
-            raise UsageError(f"no role {role!r}", hint=f"--role {' or '.join(ROLES)}")
+    for role in checked(roles):
         topics = _Topics.of(contexts)
         for kind, names, operations, pattern in makers[role](topics, place):
             found |= {
-                Right(role=_role(role), kind=kind, name=place.prefix + name, pattern=pattern, operation=operation)
+                Right(role=role, kind=kind, name=place.prefix + name, pattern=pattern, operation=operation)
                 for name in names
                 for operation in operations
             }
     return sorted(found, key=lambda r: (ROLES.index(r.role), r.kind, r.name, r.operation))
 
 
-def _role(name: str) -> Role:
-    return next(role for role in ROLES if role == name)
+def checked(names: Sequence[str]) -> list[Role]:
+    """Return roles by their names.
+
+    Raises:
+        UsageError: There is no such role.
+
+    >>> checked(["hb"])
+    ['hb']
+    """
+    known = {str(role): role for role in ROLES}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no role {name!r}", hint=f"--role {' or '.join(ROLES)}")
+    return [known[name] for name in names]
 
 
 _Rule = tuple[Kind, "Iterable[str]", tuple[Operation, ...], Pattern]
@@ -179,7 +189,7 @@ def _heartbeat(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([HB_SPECS, DEV_CLOCK, *topics.schedules, *topics.sources], READ)
     yield _topic([HB_STATE, FENCES, *topics.beats], BOTH)
     yield _topic([OFFSETS], READ)
-    yield _topic([DEAD_LETTERS], SEND)
+    yield _topic([DEAD_LETTERS, CLOCK], SEND)
     yield _transactions(place, [heartbeat_role(place.env, context) for context in topics.contexts])
     yield _free(place)
 
@@ -187,7 +197,7 @@ def _heartbeat(topics: _Topics, place: Place) -> Iterator[_Rule]:
 def _engine(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([APPLIED, DEV_CLOCK, *topics.sources, *topics.schedules, *topics.beats], READ)
     yield _topic([OFFSETS, FENCES, *topics.bars], BOTH)
-    yield _topic([DEAD_LETTERS, *topics.late], SEND)
+    yield _topic([DEAD_LETTERS, CLOCK, *topics.late], SEND)
     yield _transactions(place, [f"{engine_role(place.env)}{keys.SEPARATOR}"], "prefixed")
     yield _free(place)
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE", "READ"), "literal"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import quote
 
 from ashioto.clock import SystemClock
-from ashioto.errors import SchemaError
+from ashioto.errors import RegistryError, SchemaError
 from ashioto.schema.evolution import obstacles
-from ashioto.schema.registrywire import Wire, certificates, no_registry
+from ashioto.schema.registrywire import UNKNOWN_PATH, Wire, certificates, no_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import httpx
@@ -160,23 +160,23 @@ class SchemaRegistry:
             RegistryError: The registry cannot be reached.
             SchemaError: A schema is not one of records.
         """
-        reasons: list[str] = []
-        for version in self.versions(subject):
-            reasons += [f"in version {version.version} {reason}" for reason in obstacles(version.schema, avro)]
-        if reasons:
-            return reasons
-        path = f"compatibility/subjects/{_quoted(subject)}/versions"
-        answer = self._wire.send("POST", path, body=_said(avro), params={"verbose": "true"}, about=subject, absent=True)
-        return [] if answer is None else self._verdict(answer)
+        versions = self.versions(subject)
+        reasons = [f"in version {v.version} {reason}" for v in versions for reason in obstacles(v.schema, avro)]
+        return reasons or self._refused(subject, avro, versions)
 
     def compatibility(self, subject: str) -> str | None:
-        """Return what the registry asks of the schemas of a subject; None where nothing is set for it.
+        """Return what the registry asks of the schemas of a subject, or of all where nothing is set for it.
+
+        None is for a registry that does not say.
 
         Raises:
             RegistryError: The registry cannot be reached.
         """
-        answer = self._wire.send("GET", f"config/{_quoted(subject)}", about=subject, absent=True)
-        return None if answer is None else str(_member(answer, "compatibilityLevel", str, self._wire.url))
+        for path in (f"config/{_quoted(subject)}", "config"):
+            answer = self._wire.send("GET", path, params={"defaultToGlobal": "true"}, about=subject, absent=True)
+            if answer is not None:
+                return str(_member(answer, "compatibilityLevel", str, self._wire.url))
+        return None
 
     def set_compatibility(self, subject: str, level: Compatibility) -> None:
         """Say what the registry shall ask of the schemas of a subject.
@@ -204,6 +204,19 @@ class SchemaRegistry:
         """
         return sorted(map(str, self._wire.send("GET", "subjects", about="subjects") or []))
 
+    def _refused(self, subject: str, avro: Mapping[str, object], versions: Sequence[Registered]) -> list[str]:
+        """Ask about all versions at once, and one by one where a registry does not know that question."""
+        try:
+            return self._verdict(subject, "versions", avro)
+        except RegistryError as error:
+            if UNKNOWN_PATH not in error.ids:
+                raise
+        return [
+            f"in version {v.version} {reason}"
+            for v in versions
+            for reason in self._verdict(subject, f"versions/{v.version}", avro)
+        ]
+
     def _look_up(self, subject: str, avro: Mapping[str, object]) -> Registered | None:
         return self._registered("POST", f"subjects/{_quoted(subject)}", subject, body=_said(avro))
 
@@ -228,8 +241,10 @@ class SchemaRegistry:
             raise SchemaError(f"{about} is no Avro schema of records", hint="such values are not read", about=about)
         return cast("Avro", found)
 
-    def _verdict(self, answer: Any) -> list[str]:
-        if _member(answer, "is_compatible", bool, self._wire.url):
+    def _verdict(self, subject: str, versions: str, avro: Mapping[str, object]) -> list[str]:
+        path = f"compatibility/subjects/{_quoted(subject)}/{versions}"
+        answer = self._wire.send("POST", path, body=_said(avro), params={"verbose": "true"}, about=subject, absent=True)
+        if answer is None or _member(answer, "is_compatible", bool, self._wire.url):
             return []
         given = answer.get("messages") or [answer.get("reason") or "the registry refuses it and does not say why"]
         return [self._wire.shown(str(reason)) for reason in given]

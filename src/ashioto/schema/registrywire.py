@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from ashioto.errors import RegistryError
+from ashioto.errors import RegistryBusyError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ashioto.clock import Clock
 
 ABSENT: Final = 404
+_NOT_ASKED_SO: Final = 405
+UNKNOWN_PATH: Final = "unknown_path"
+"""Among the ids of an error: what was asked for is no question that the registry knows."""
 _ATTEMPTS: Final = 4
 _FIRST_PAUSE_S: Final = 0.1
 _AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -76,14 +79,14 @@ class Wire:
             absent: Whether there may be nothing: then None is returned.
 
         Raises:
-            RegistryError: The registry refuses, fails, or is not reached; `ids` has the status of its answer.
+            RegistryError: The registry refuses, fails, or is not reached; `ids` has the status of its answer, or
+                `UNKNOWN_PATH` where it does not know the question.
         """
         answer = self._answer(method, path, body, params)
-        if answer.status_code == ABSENT:
-            if not _speaks(answer):
-                raise no_registry(self.url)
-            if absent:
-                return None
+        if answer.status_code == _NOT_ASKED_SO or (answer.status_code == ABSENT and not _speaks(answer)):
+            raise no_registry(self.url, **{UNKNOWN_PATH: path})
+        if answer.status_code == ABSENT and absent:
+            return None
         if not answer.is_success:
             raise self._error(answer, about)
         try:
@@ -115,7 +118,7 @@ class Wire:
             pause *= 2
         raise AssertionError
 
-    def _unreachable(self, error: httpx.TransportError) -> RegistryError:
+    def _unreachable(self, error: httpx.TransportError) -> RegistryBusyError:
         if isinstance(error, httpx.TimeoutException):
             why, hint = f"did not answer within {self._timeout:g} s", "see whether it is overloaded, then try again"
         else:
@@ -123,7 +126,7 @@ class Wire:
                 f"was not reached: {self.shown(str(error))}",
                 "check its URL and certificates, and that it runs",
             )
-        return RegistryError(f"the schema registry {self.url} {why}", hint=hint, url=self.url)
+        return RegistryBusyError(f"the schema registry {self.url} {why}", hint=hint, url=self.url)
 
     def _error(self, answer: httpx.Response, about: str) -> RegistryError:
         status = answer.status_code
@@ -138,9 +141,8 @@ class Wire:
             what, hint = f"does not know {about}", "check its URL, and whether somebody has deleted it"
         else:
             what, hint = f"failed ({status}): {self._message(answer)}", "see its own log"
-        return RegistryError(
-            f"the schema registry {self.url} {what}", hint=hint, url=self.url, status=status, about=about
-        )
+        kind = RegistryBusyError if status in _AGAIN else RegistryError
+        return kind(f"the schema registry {self.url} {what}", hint=hint, url=self.url, status=status, about=about)
 
     def _message(self, answer: httpx.Response) -> str:
         try:
@@ -189,15 +191,19 @@ def certificates(
     return context
 
 
-def no_registry(url: str) -> RegistryError:
+def no_registry(url: str, **ids: str) -> RegistryError:
     """Return the error for answers that no registry gives.
+
+    Args:
+        url: Where it was asked.
+        ids: What else programs may want to know.
 
     >>> print(no_registry("http://registry"))
     http://registry does not answer as a schema registry does
     Hint: check the path of the URL; some end in /apis/ccompat/v7
     """
     hint = "check the path of the URL; some end in /apis/ccompat/v7"
-    return RegistryError(f"{url} does not answer as a schema registry does", hint=hint, url=url)
+    return RegistryError(f"{url} does not answer as a schema registry does", hint=hint, url=url, **ids)
 
 
 def _speaks(answer: httpx.Response) -> bool:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from ashioto import keys
 from ashioto.cli import doctor
@@ -14,23 +16,24 @@ from ashioto.cli.replay import announce
 from ashioto.clock import ManualClock
 from ashioto.engines.embedded.progress import Progress, progress_batch, progress_key
 from ashioto.engines.embedded.topics import OFFSETS, OFFSETS_SCHEMA
+from ashioto.errors import LogError
 from ashioto.log.base import Batch, TopicSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
     from typer.testing import Result
 
     from ashioto.cli.project import Project
+    from ashioto.log.base import Log, TopicInfo, ViewPage
 
 KEY = ("--key", "broker=SIM", "--key", "symbol=BTCUSD")
 
 
 def findings(result: Result) -> list[tuple[str, str, str]]:
     rows: list[dict[str, Any]] = json.loads(result.stdout)
-    return [(row["state"], row["check"], row["detail"]) for row in rows]
+    return [(row["state"], row["check"], f"{row['detail']} ({row['hint']})") for row in rows]
 
 
 def details(result: Result, state: str) -> str:
@@ -60,7 +63,7 @@ def test_the_reach_of_the_schedule_is_told(run: Callable[..., Result], project: 
     assert project.log is not None
     run("schedule", "import", "24x7", "--from", "2025-01-06", "--to", "2025-01-07", *KEY)
     said = details(run("doctor", "--json"), "warning")
-    assert "1 keys; the first to end is SIM BTCUSD at 2025-01-08T00:00:00Z, import more" in said
+    assert "1 keys; the first to end is SIM BTCUSD at 2025-01-08T00:00:00Z (rc schedule import ...)" in said
     run("schedule", "import", "24x7", "--from", "2090-01-01", "--to", "2090-01-01", *KEY)
     assert "SIM BTCUSD at 2090-01-02T00:00:00Z" in details(run("doctor", "--json"), "ok")
 
@@ -78,7 +81,7 @@ def test_whether_dev_runs_and_by_which_clock_is_told(run: Callable[..., Result],
 
 def test_after_a_replay_the_schedule_is_judged_by_its_time(run: Callable[..., Result], project: Project) -> None:
     run("schedule", "import", "24x7", "--from", "2025-01-06", "--to", "2025-01-31", *KEY)
-    assert "import more" in details(run("doctor", "--json"), "warning")
+    assert "schedule of trading" in details(run("doctor", "--json"), "warning")
     announce(project.log, ManualClock(1_000), event_ms=1_736_150_400_000, speed=1.0)
     assert "schedule of trading" in details(run("doctor", "--json"), "ok")
 
@@ -118,9 +121,65 @@ def test_broken_settings_and_columns_leave_with_one(run: Callable[..., Result], 
     (folder / "others.py").write_text(text, encoding="utf-8")
     settings = folder / "ashioto.toml"
     settings.write_text(settings.read_text(encoding="utf-8").replace("bars:", "others:"), encoding="utf-8")
-    assert "trading.rate: the log holds other columns" in details(run("doctor", "--json", code=1), "error")
+    said = details(run("doctor", "--json", code=1), "error")
+    assert "trading.rate: the log holds other columns than are declared (rc infra plan says" in said
     settings.write_text("[log]\nkind = 'redis'", encoding="utf-8")
     assert "log.kind" in details(run("doctor", "--json", code=1), "error")
+
+
+def test_another_number_of_partitions_is_told(
+    run: Callable[..., Result], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "partitions" not in run("doctor", "--json").stdout
+    assert project.config.log.partitions == 1
+    monkeypatch.setenv("ASHIOTO_LOG__PARTITIONS", "4")
+    said = details(run("doctor", "--json"), "warning")
+    assert "trading.rate: has 1 partitions, not 4 as log.partitions says (rc infra plan" in said
+    assert "trading.market_schedule: has" not in said
+
+
+def test_roles_are_of_a_log_on_kafka(run: Callable[..., Result], folder: Path) -> None:
+    assert folder.exists()
+    assert "no role 'nonsense'" in run("doctor", "--role", "nonsense", code=2).stderr
+    assert "the log is one file" in run("doctor", "--role", "engine", code=2).stderr
+
+
+class Denied:
+    """A log of which a user may see nothing but one topic."""
+
+    def __init__(self, log: Log, seen: str) -> None:
+        self._log, self._seen = log, seen
+
+    def describe(self, topic: str) -> TopicInfo:
+        """Return how that one topic is."""
+        if topic != self._seen:
+            raise LogError("this is not allowed", denied=True)
+        return self._log.describe(topic)
+
+    def view(self, topic: str, **_: object) -> ViewPage:
+        """Refuse it."""
+        raise LogError(f"this is not allowed on {topic}", denied=True)
+
+
+@pytest.mark.parametrize(("named", "state"), [(True, "ok"), (False, "warning")])
+def test_what_a_user_may_not_see_is_no_error(project: Project, *, named: bool, state: str) -> None:
+    less = replace(project, log=cast("Log", Denied(project.log, "trading.rate")))
+    found = [*doctor._log_findings(less, named=named)]
+    unseen = [finding for finding in found if finding.detail.startswith("not seen by this user: ")]
+    assert [finding.state for finding in unseen] == [state]
+    assert "rc.hb.specs" in unseen[0].detail
+    assert "trading.rate," not in unseen[0].detail
+    assert unseen[0].detail.endswith("clock, schedule of trading, counters")
+    assert [finding.state for finding in found if finding not in unseen] == ["ok", "ok"]
+
+
+def test_a_log_that_fails_is_an_error_all_the_same(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: str) -> None:
+        raise LogError("it is on fire")
+
+    monkeypatch.setattr(project.log, "describe", fails)
+    with pytest.raises(LogError, match="on fire"):
+        list(doctor._log_findings(project, named=True))
 
 
 def test_a_broken_log_leaves_with_one(run: Callable[..., Result], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `rc doctor` says of Kafka where nobody answers, and of rights."""
+"""What `rc doctor` says of Kafka where nobody answers, and `rc infra acls` without asking anybody."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ashioto.cli.doctor_kafka import lacking
-from ashioto.deploy.acls import Operation, Right
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -17,33 +14,6 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 CANARY = "canary-7f3a"
-
-
-def right(operation: Operation, name: str = "t") -> Right:
-    return Right(role="app", kind="topic", name=name, operation=operation)
-
-
-@pytest.mark.parametrize(
-    ("held", "operation", "lacks"),
-    [
-        ({"READ"}, "READ", False),
-        ({"READ"}, "WRITE", True),
-        ({"ALL"}, "WRITE", False),
-        ({"WRITE"}, "DESCRIBE", False),
-        ({"CREATE"}, "DESCRIBE", True),
-        ({"ALTER_CONFIGS"}, "DESCRIBE_CONFIGS", False),
-        (set(), "READ", True),
-    ],
-)
-def test_a_right_is_had_by_itself_or_by_one_that_implies_it(
-    held: set[str], operation: Operation, *, lacks: bool
-) -> None:
-    assert bool(lacking([right(operation)], {"t": held}, there=set())) is lacks
-
-
-def test_a_topic_that_is_there_and_not_seen_may_not_be_touched() -> None:
-    assert lacking([right("READ")], {}, there={"t"}) == ["READ on t"]
-    assert lacking([right("READ")], {}, there=set()) == []
 
 
 @pytest.fixture
@@ -68,6 +38,32 @@ def test_where_nobody_answers_that_is_the_finding(nowhere: Path, run: Callable[.
     assert {"confluent-kafka", "librdkafka", "security"} <= {row["check"] for row in rows}
 
 
+def test_a_setting_that_the_client_refuses_is_the_finding(
+    nowhere: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nowhere / "ca.pem").write_text("junk", encoding="utf-8")
+    monkeypatch.setenv("ASHIOTO_KAFKA__SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("ASHIOTO_KAFKA__CA", "ca.pem")
+    rows = json.loads(run("doctor", "--json", code=1).stdout)
+    (kafka,) = [row for row in rows if row["check"] == "kafka"]
+    assert kafka["state"] == "error"
+    assert "refuses ssl.ca.location" in kafka["detail"]
+    assert "ashioto.toml" in kafka["hint"]
+
+
+def test_a_password_that_anybody_can_read_on_its_way_is_told(
+    nowhere: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nowhere.exists()
+    monkeypatch.setenv("ASHIOTO_SCHEMA_REGISTRY__USER", "me")
+    monkeypatch.setenv("ASHIOTO_SCHEMA_REGISTRY__PASSWORD", CANARY)
+    said = run("doctor", "--json", code=1).stdout
+    (row,) = [row for row in json.loads(said) if row["check"] == "registry's security"]
+    assert (row["state"], row["hint"]) == ("warning", 'url = "https://..."')
+    assert "as me: the password goes over the network as it is" in row["detail"]
+    assert CANARY not in said
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -89,6 +85,17 @@ def test_rights_are_printed_without_asking_the_cluster(nowhere: Path, run: Calla
     rows = json.loads(run("infra", "acls", "--role", "viewer", "--principal", "User:v", "--json").stdout)
     assert {row["operation"] for row in rows} == {"DESCRIBE", "DESCRIBE_CONFIGS", "READ"}
     assert {row["principal"] for row in rows} == {"User:v"}
+
+
+def test_names_are_to_the_letter_for_programs_and_readable_for_people(
+    nowhere: Path, run: Callable[..., Result]
+) -> None:
+    assert nowhere.exists()
+    rows = json.loads(run("infra", "acls", "--role", "app", "--json").stdout)
+    assert [row["name"] for row in rows if row["kind"] == "transactional_id"] == ["ashioto.free\x1f"] * 2
+    table = run("infra", "acls", "--role", "app").stdout
+    assert "ashioto.free␟" in table
+    assert "\x1f" not in table
 
 
 def test_a_log_in_a_file_has_no_rights(run: Callable[..., Result], folder: Path) -> None:

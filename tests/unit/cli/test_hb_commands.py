@@ -15,7 +15,9 @@ from ashioto.cli.hb_run import Turned, heartbeat_service
 from ashioto.cli.infra_target import deploy_log
 from ashioto.cli.replay import SharedClock
 from ashioto.clock import ManualClock
+from ashioto.control.election import LeaseElection
 from ashioto.control.specs import heartbeat_specs
+from ashioto.errors import LogBusyError
 from ashioto.observe.metrics import HeartbeatMetrics
 
 if TYPE_CHECKING:
@@ -112,6 +114,25 @@ def test_health_says_who_leads_as_it_was_at_the_last_turn(project: Project, spec
     ]
     assert found[0].leaders[0].holder == found[1].leaders[0].holder
     assert found[0].turned_at < found[1].turned_at
+
+
+def test_health_stays_as_it_was_while_the_log_does_not_answer(
+    project: Project, spec: HeartbeatSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock(OPEN)
+    one = service(project, clock)
+    one.step()
+    turned = Turned(one, clock)
+    before = turned.health()
+
+    def silent(*_: object) -> None:
+        raise LogBusyError("no answer", hint="wait")
+
+    monkeypatch.setattr(LeaseElection, "leader", silent)
+    clock.advance(600)
+    turned.turned()
+    assert turned.health().leaders == before.leaders
+    assert before.leaders[0].context == spec.context
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def test_the_declarations_pass_a_type_checker(folder: Path) -> None:
 
 def test_a_project_on_kafka_says_where_it_is(run: Callable[..., Result], tmp_path: Path) -> None:
     result = run("init", "--kafka", tmp_path / "k")
-    assert "say in ashioto.toml where Kafka" in result.output
+    assert "First: say in ashioto.toml where Kafka" in result.output
+    assert result.output.index("First: ") < result.output.index("Then: read README.md")
     config = load_config(tmp_path / "k")
     assert (config.log.kind, config.log.bootstrap, config.log.partitions) == ("kafka", "localhost:9092", 4)
     assert config.schema_registry.url == "http://localhost:8081"

@@ -20,7 +20,7 @@ from ashioto.cli.replay import (
 )
 from ashioto.clock import ManualClock
 from ashioto.engines.embedded.topics import system_topics
-from ashioto.errors import StaleEpochError, UnknownTopicError
+from ashioto.errors import LogBusyError, StaleEpochError, UnknownTopicError
 from ashioto.testing.memory_log import MemoryLog
 
 if TYPE_CHECKING:
@@ -121,6 +121,23 @@ def test_a_shared_clock_follows_a_replay_its_end_and_the_next(log: Log, wall: Ma
     begin(log, wall, event_ms=MARKET, speed=3.0)
     assert shared.follow()
     assert (shared.now_ms(), shared.speed) == (MARKET, 3.0)
+
+
+def test_a_shared_clock_runs_on_while_the_log_does_not_answer(
+    log: Log, wall: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(log, wall, event_ms=MARKET, speed=60.0)
+    shared = SharedClock(log, wall)
+
+    def silent(*_: object, **__: object) -> None:
+        raise LogBusyError("no answer", hint="wait")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "view", silent)
+        wall.advance(1_000)
+        assert not shared.follow()
+        assert shared.now_ms() == MARKET + 60_000
+    assert not shared.follow()
 
 
 def test_a_replay_that_died_is_noticed_and_the_pace_becomes_real(log: Log, wall: ManualClock) -> None:

@@ -56,7 +56,53 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, text: str, message: s
 
 
 def test_a_log_in_a_file_does_not_care_about_kafka(tmp_path: Path) -> None:
-    assert load(tmp_path, LOG.replace('"kafka"', '"embedded"')).log.kind == "embedded"
+    assert load(tmp_path, REGISTRY + SASL).log.kind == "embedded"
+
+
+def test_brokers_of_a_log_in_a_file_are_not_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"log\.bootstrap is one:9092, but log\.kind is embedded") as caught:
+        load(tmp_path, '[log]\nbootstrap = "one:9092"\n')
+    assert 'kind = "kafka"' in caught.value.hint
+    monkeypatch.setenv("ASHIOTO_LOG__BOOTSTRAP", "two:9092")
+    with pytest.raises(ConfigError, match="two:9092"):
+        load(tmp_path, "")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://registry:port", "http://registry:99999", "//registry", "http:"])
+def test_a_url_that_is_none_is_told(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match=r"schema_registry\.url is no URL"):
+        load(tmp_path, LOG + f'[schema_registry]\nurl = "{url}"\n')
+
+
+@pytest.mark.parametrize("mechanism", ["GSSAPI", "scram-sha-512", "AWS_MSK_IAM"])
+def test_a_mechanism_that_the_client_cannot_do_is_told_with_those_it_can(tmp_path: Path, mechanism: str) -> None:
+    with pytest.raises(ConfigError, match=r"kafka\.sasl_mechanism: .*'SCRAM-SHA-512' or 'OAUTHBEARER'"):
+        load(tmp_path, LOG + REGISTRY + SASL.replace("SCRAM-SHA-512", mechanism))
+
+
+def test_tokens_come_from_somewhere(tmp_path: Path) -> None:
+    tokens = LOG + REGISTRY + '[kafka]\nsecurity_protocol = "SASL_SSL"\nsasl_mechanism = "OAUTHBEARER"\n'
+    with pytest.raises(ConfigError, match="nothing says where tokens come from") as caught:
+        load(tmp_path, tokens)
+    assert "oidc" in caught.value.hint
+    assert load(tmp_path, tokens + '[kafka.settings]\n"sasl.oauthbearer.method" = "oidc"\n').kafka.settings
+
+
+@pytest.mark.parametrize(
+    "name", ["error_cb", "stats_cb", "throttle_cb", "oauth_cb", "logger", "delivery.report.only.error", "on_commit"]
+)
+def test_what_is_code_or_loses_answers_is_no_setting(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is not to be changed"):
+        load(tmp_path, LOG + REGISTRY + f'[kafka.settings]\n"{name}" = true\n')
+
+
+@pytest.mark.parametrize("variable", ["ASHIOTO_KAFKA__SETTINGS", "ASHIOTO_KAFKA"])
+def test_a_variable_that_is_no_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, f"{{{CANARY}")
+    with pytest.raises(ConfigError, match=f"variable {variable} is no JSON") as caught:
+        load(tmp_path, LOG + REGISTRY)
+    assert "table" in caught.value.hint
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize(

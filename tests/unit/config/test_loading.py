@@ -119,7 +119,7 @@ def test_a_wrong_file_says_which_key(tmp_path: Path, text: str, message: str, hi
         ("ASHIOTO_LOG__PAHT", "x", r"variable ASHIOTO_LOG__PAHT: unknown key log\.paht"),
         ("ASHIOTO_LGO__PATH", "x", "variable ASHIOTO_LGO__PATH names no section"),
         ("ASHIOTO_ENGINE__KIND", "x", r"variable ASHIOTO_ENGINE__KIND: engine\.kind"),
-        ("ASHIOTO_PROJECT", "{", "variable cannot be read"),
+        ("ASHIOTO_PROJECT", "{", "variable ASHIOTO_PROJECT is no JSON"),
     ],
 )
 def test_a_wrong_variable_is_named(

@@ -40,8 +40,11 @@ def test_nobody_but_infra_makes_or_deletes_topics() -> None:
     ("role", "writes"),
     [
         ("infra", {"rc.infra.applied", "rc.hb.specs", "rc.fences", "rc.clock"}),
-        ("hb", {"rc.hb.state", "rc.fences", "rc.dlq", "trading.rate_hb"}),
-        ("engine", {"rc.engine.offsets", "rc.fences", "rc.dlq", "trading.rate_bars_1m", "trading.rate_late"}),
+        ("hb", {"rc.hb.state", "rc.fences", "rc.dlq", "rc.clock", "trading.rate_hb"}),
+        (
+            "engine",
+            {"rc.engine.offsets", "rc.fences", "rc.dlq", "rc.clock", "trading.rate_bars_1m", "trading.rate_late"},
+        ),
         ("app", {"rc.dlq", "trading.rate", "trading.hours", "trading.symbol", "trading.rate_bars_1m"}),
         (
             "migrate",
@@ -86,9 +89,10 @@ def test_engines_join_their_group_and_others_only_look_who_is_in_it() -> None:
     }  # fmt: skip
 
 
-def test_names_are_printed_so_that_people_see_the_parts() -> None:
+def test_rows_hold_names_to_the_letter() -> None:
     row = Right(role="hb", kind="transactional_id", name="a\x1fb", operation="WRITE").row()
-    assert row == {"role": "hb", "kind": "transactional_id", "name": "a␟b", "pattern": "literal", "operation": "WRITE"}
+    name = "a\x1fb"
+    assert row == {"role": "hb", "kind": "transactional_id", "name": name, "pattern": "literal", "operation": "WRITE"}
 
 
 def test_an_unknown_role_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.support_registry import MemoryRegistry
 
 from ashioto.clock import ManualClock
-from ashioto.errors import RegistryError, SchemaError
+from ashioto.errors import LogBusyError, RegistryBusyError, RegistryError, SchemaError
 from ashioto.schema.avro import avro_schema
 from ashioto.schema.registry import SchemaRegistry
 
@@ -93,6 +93,15 @@ def test_a_refusal_is_not_asked_again(status: int) -> None:
     with pytest.raises(RegistryError) as error:
         client.subjects()
     assert (len(asked), error.value.ids["status"]) == (1, status)
+    assert not isinstance(error.value, RegistryBusyError)
+
+
+@pytest.mark.parametrize("answer", [httpx.ConnectError("refused"), httpx.ReadTimeout("x"), httpx.Response(503)])
+def test_one_that_cannot_answer_now_is_busy_like_a_log(answer: httpx.Response | Exception) -> None:
+    client, _ = answering(answer)
+    with pytest.raises(RegistryBusyError) as error:
+        client.subjects()
+    assert isinstance(error.value, LogBusyError)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +156,38 @@ def test_the_reasons_of_every_kind_of_registry_are_understood() -> None:
     for given, said in [({"reason": "three"}, "three"), ({}, "the registry refuses it and does not say why")]:
         versions, verdict = httpx.Response(200, json=[]), httpx.Response(200, json={"is_compatible": False, **given})
         assert answering(versions, verdict)[0].incompatible("s", AVRO) == [said]
+
+
+def test_a_registry_that_judges_by_one_version_only_is_asked_about_each() -> None:
+    transport = MemoryRegistry()
+    transport.asks_of_all = False
+    client = SchemaRegistry("http://registry", transport=transport)
+    wider = avro_schema(pa.schema({"x": pa.int64(), "y": pa.int64()}), name="r")
+    assert client.incompatible("s", AVRO) == []
+    client.register("s", AVRO)
+    client.register("s", wider)
+    transport.requests.clear()
+    assert client.incompatible("s", AVRO) == []
+    asked = [path for _, path in transport.requests if path.startswith("/compatibility")]
+    assert asked == [f"/compatibility/subjects/s/versions{version}" for version in ("", "/1", "/2")]
+    transport.refuses = lambda _subject, _schema: ["one"]
+    assert client.incompatible("s", AVRO) == ["in version 1 one", "in version 2 one"]
+
+
+def test_a_path_that_nobody_knows_is_not_taken_for_a_schema_that_is_gone() -> None:
+    client, _ = answering(httpx.Response(404, text="<html>"))
+    with pytest.raises(RegistryError) as error:
+        client.by_id(1)
+    assert "status" not in error.value.ids
+
+
+def test_where_nothing_is_set_the_level_is_that_of_all() -> None:
+    transport = MemoryRegistry()
+    client = SchemaRegistry("http://registry", transport=transport)
+    transport.level = "NONE"
+    assert client.compatibility("s") == "NONE"
+    client.set_compatibility("s", "FULL_TRANSITIVE")
+    assert client.compatibility("s") == "FULL_TRANSITIVE"
 
 
 @pytest.mark.parametrize(
