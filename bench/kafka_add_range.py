@@ -11,7 +11,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from bars_add import bars, recorded, seconds, table_of, trading
+from bars_add import SERIES, bars, recorded, seconds, table_of, trading
 from confluent_kafka import Producer
 from kafka_world import load, world
 
@@ -31,11 +31,19 @@ def outgoing(log: KafkaLog, table: Any) -> list[Outgoing]:
     return [prepared(log._topics.find(one.topic), one, log._values, now_ms) for one in found]  # noqa: SLF001
 
 
-def produce(producer: Producer, records: list[Outgoing]) -> None:
+Records = list[tuple[str, int, list[tuple[bytes, bytes | None, int]]]]
+
+
+def plain(found: list[Outgoing]) -> Records:
+    """Return records as a plain producer is given them."""
+    columns = [(one, (one.keys.to_pylist(), one.values.to_pylist(), one.times.tolist())) for one in found]
+    return [(one.topic.real, one.partition, list(zip(*given, strict=True))) for one, given in columns]
+
+
+def produce(producer: Producer, records: Records) -> None:
     """Send records as the library wants it, and wait until all have arrived."""
-    for one in records:
-        real, partition = one.topic.real, one.partition
-        for row, (key, value, at) in enumerate(zip(one.keys, one.values, one.times, strict=True)):
+    for real, partition, rows in records:
+        for row, (key, value, at) in enumerate(rows):
             while True:
                 try:
                     producer.produce(real, value, key, partition, timestamp=at)
@@ -54,11 +62,11 @@ def compare(rows: int, pieces: int, partitions: int, options: BarAddOptions) -> 
         for log in (add, bare):
             ensure_topics(log, [trading], partitions=partitions)
         producer = Producer({**PRODUCER, "bootstrap.servers": there.bootstrap})
-        table_of(add).add_range(bars(rows // pieces // 10, piece=pieces, pieces=pieces + 1))
+        table_of(add).add_range(bars(SERIES, piece=pieces, pieces=pieces))
         print(f"{rows:,} bars in {partitions} partitions; {load()}")
         for piece in range(pieces):
             table = bars(rows, piece=piece, pieces=pieces)
-            records = outgoing(bare, table)
+            records = plain(outgoing(bare, table))
             bares += seconds(lambda: produce(producer, records))  # noqa: B023  # called here
             adds += seconds(lambda: table_of(add).add_range(table, options))  # noqa: B023  # called here
         again = seconds(lambda: report(table_of(add).add_range(table, options), table.num_rows))

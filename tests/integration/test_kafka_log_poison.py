@@ -43,7 +43,8 @@ def put_raw(log: KafkaLog, topic: str, records: list[tuple[bytes | None, bytes |
 
 def good_value(log: KafkaLog, x: int) -> bytes:
     topic = log._topics.find("t.ticks")
-    (value,) = log._values.encode(topic, batch("t.ticks", [("raw", x)]).data)
+    (value,) = log._values.encode(topic, batch("t.ticks", [("raw", x)]).data).to_pylist()
+    assert isinstance(value, bytes)
     return value
 
 

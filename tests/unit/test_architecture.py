@@ -47,7 +47,10 @@ LAYERS = [
 LIGHT = {"errors", "clock", "period", "naming", "keys", "config", "logical", "dsl", "context"}
 EVERYWHERE = {"ashioto"}
 HOMES = {  # heavy library: where it may be imported at the top, and where inside functions
-    "numba": ({"bars.algebra", "engines.embedded", "schema.avrokernel", "schema.avroencode"}, set()),
+    "numba": (
+        {"bars.algebra", "engines.embedded", "log.kafka.gather", "schema.avroencode", "schema.avrokernel"},
+        set(),
+    ),
     "fastavro": (set(), set()),
     "httpx": ({"schema.registrywire"}, {"testing.stack"}),
     "confluent_kafka": ({"log.kafka"}, {"testing.stack"}),

@@ -106,11 +106,10 @@ def block_of(fetched: Fetched, topic: Topic, values: Values, *, start: int) -> t
         start: Where the block begins, at most where what was fetched does.
     """
     found = values.decode(topic, fetched.values)
-    keys, data, offsets, times = pa.array(fetched.keys, pa.binary()), found.data, fetched.offsets, fetched.times
-    dead = found.dead
+    keys, data, offsets, times, dead = fetched.keys, found.data, fetched.offsets, fetched.times, found.dead
     reasons = found.reasons | dict.fromkeys(np.flatnonzero(keys.is_null()).tolist() if keys.null_count else (), NO_KEY)
     bad = [
-        Bad(offset=int(offsets[row]), key=fetched.keys[row], value=fetched.values[row], reason=reasons[row])
+        Bad(offset=int(offsets[row]), key=keys[row].as_py(), value=fetched.values[row].as_py(), reason=reasons[row])
         for row in sorted(reasons)
     ]
     if bad:
@@ -202,7 +201,8 @@ class PartitionReader:
             if bad:
                 self._bury(topic, self._partition, bad)
         left_out = {one.offset for one in bad}
-        whole = zip(fetched.keys, fetched.offsets.tolist(), fetched.times.tolist(), fetched.values, strict=True)
+        keys, values = fetched.keys.to_pylist(), fetched.values.to_pylist()
+        whole = zip(keys, fetched.offsets.tolist(), fetched.times.tolist(), values, strict=True)
         kept = [(key, at, time, value) for key, at, time, value in whole if key is not None and at not in left_out]
         return kept, fetched.stop
 

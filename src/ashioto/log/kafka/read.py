@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+import pyarrow as pa
 
 from ashioto.errors import LogBusyError
+from ashioto.log.kafka.errors import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from confluent_kafka import Consumer
-
     from ashioto.clock import Clock
     from ashioto.log.base import Ints
     from ashioto.log.kafka.client import Clients
+    from ashioto.log.kafka.consumer import ColumnConsumer, Consumed
     from ashioto.log.kafka.topics import Topic
 
-LAST: Final = "ashioto-last"
-"""Header of the last record that an append writes to a partition: behind it comes the end of the transaction."""
-AT: Final = "ashioto-at"
-"""Header with the time of a record that Kafka cannot be told: the first millisecond of 1970, and all before."""
-STAND_IN_MS: Final = 1
-"""Kafka's time of such a record."""
 _WAIT_S: Final = 0.01
-_LOGGED_ONLY: Final = {KafkaError.GROUP_AUTHORIZATION_FAILED}
-"""Readers join no group, so they need no rights to one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +30,16 @@ class Fetched:
         stop: Where to go on.
         offsets: Of each record; shape (n,).
         times: Of each record, ms; shape (n,).
-        keys: Of each record; None where it has none.
-        values: Of each record; None where it deletes its key.
+        keys: Bytes of each key; null where a record has none.
+        values: Bytes of each value; null where a record deletes its key.
     """
 
     start: int
     stop: int
     offsets: Ints
     times: Ints
-    keys: list[bytes | None]
-    values: list[bytes | None]
+    keys: pa.BinaryArray
+    values: pa.LargeBinaryArray
 
 
 class Fetcher:
@@ -65,7 +54,7 @@ class Fetcher:
 
     def __init__(self, clients: Clients, topic: Topic, partition: int, clock: Clock) -> None:
         self._clients, self._topic, self._partition, self._clock = clients, topic, partition, clock
-        self._consumer: Consumer | None = None
+        self._consumer: ColumnConsumer | None = None
         self._position = -1
 
     def fetch(self, offset: int, end: int, want: int) -> Fetched:
@@ -82,9 +71,9 @@ class Fetcher:
         with self._clients.errors(self._topic.spec.name):
             consumer = self._at(offset)
             self._position = -1  # unless all goes well
-            messages, stop = self._gathered(consumer, offset, end, want)
+            parts, stop = self._gathered(consumer, offset, end, want)
             self._position = stop
-        return _fetched(messages, offset, stop)
+        return _fetched(parts, offset, stop)
 
     def close(self) -> None:
         """Let go of the consumer."""
@@ -93,48 +82,33 @@ class Fetcher:
             self._consumer = None
             self._position = -1
 
-    def _at(self, offset: int) -> Consumer:
+    def _at(self, offset: int) -> ColumnConsumer:
         """Return the consumer that stands at an offset; to move one takes longer than to make one."""
         if self._consumer is not None and offset != self._position:
             self.close()
         if self._consumer is None:
             self._consumer = self._clients.consumer()
-            self._consumer.assign([TopicPartition(self._topic.real, self._partition, offset)])
+            self._consumer.assign(self._topic.real, self._partition, offset)
         return self._consumer
 
-    def _gathered(self, consumer: Consumer, offset: int, end: int, want: int) -> tuple[list[Message], int]:
-        messages: list[Message] = []
-        stop = offset
+    def _gathered(self, consumer: ColumnConsumer, offset: int, end: int, want: int) -> tuple[list[Consumed], int]:
+        parts: list[Consumed] = []
+        count, stop = 0, offset
         until = self._clock.monotonic() + self._clients.options.request_timeout_s
-        while stop < end and len(messages) < want:
-            # The last offset is mostly the end of a transaction, which is no message: waiting for it takes long.
-            found = consumer.consume(max(min(want - len(messages), end - stop - 1), 1), _WAIT_S)
-            stop = max(stop, self._sort(found, messages))
-            if stop == end - 1 and messages and messages[-1].offset() == stop - 1 and _is_last(messages[-1]):
+        while stop < end and count < want:
+            # The last offset is mostly the end of a transaction, which is no record: waiting for it takes long.
+            found = consumer.consume(max(min(want - count, end - stop - 1), 1), _WAIT_S)
+            stop = max(stop, found.stop)
+            if len(found.offsets):
+                parts.append(found)
+                count += len(found.offsets)
+            if stop == end - 1 and parts and parts[-1].is_last and parts[-1].offsets[-1] == stop - 1:
                 stop = end
-            if not found and messages:
+            if not found.came and parts:
                 break
-            if not found and self._clock.monotonic() > until:
+            if not found.came and self._clock.monotonic() > until:
                 raise self._silent()
-        return messages, stop
-
-    @staticmethod
-    def _sort(found: list[Message], messages: list[Message]) -> int:
-        """Keep the records; returns how far they, or an end that was met, reach."""
-        errors = list(map(Message.error, found))
-        if found and not any(errors):
-            messages += found
-            return (found[-1].offset() or 0) + 1
-        stop = 0
-        for one, error in zip(found, errors, strict=True):
-            if error is None:
-                messages.append(one)
-                stop = (one.offset() or 0) + 1
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                stop = max(stop, one.offset() or 0)
-            elif error.code() not in _LOGGED_ONLY and (error.fatal() or not error.retriable()):
-                raise KafkaException(error)
-        return stop
+        return parts, stop
 
     def _silent(self) -> LogBusyError:
         name = f"{self._topic.spec.name}/{self._partition}"
@@ -142,34 +116,16 @@ class Fetcher:
             f"Kafka at {self._clients.options.bootstrap} sends nothing of {name}",
             hint="check that its brokers run and can be reached",
             topic=self._topic.spec.name,
+            pid=NOBODY,
         )
 
 
-def _is_last(message: Message) -> bool:
-    return LAST in _headers(message)
-
-
-def _fetched(messages: list[Message], start: int, stop: int) -> Fetched:
-    """Return what was fetched as columns; a loop of Python would take longer than all the decoding."""
-    count = len(messages)
-    times = np.fromiter(map(itemgetter(1), map(Message.timestamp, messages)), np.int64, count)
-    for row in np.flatnonzero(times == STAND_IN_MS).tolist():
-        times[row] = _told(messages[row])
+def _fetched(parts: list[Consumed], start: int, stop: int) -> Fetched:
     return Fetched(
         start=start,
         stop=stop,
-        offsets=np.fromiter(cast("Iterable[int]", map(Message.offset, messages)), np.int64, count),
-        times=times,
-        keys=cast("list[bytes | None]", list(map(Message.key, messages))),
-        values=cast("list[bytes | None]", list(map(Message.value, messages))),
+        offsets=np.concatenate([one.offsets for one in parts] or [np.empty(0, dtype=np.int64)]),
+        times=np.concatenate([one.times for one in parts] or [np.empty(0, dtype=np.int64)]),
+        keys=pa.concat_arrays([one.keys for one in parts] or [pa.array([], pa.binary())]),
+        values=pa.concat_arrays([one.values for one in parts] or [pa.array([], pa.large_binary())]),
     )
-
-
-def _told(message: Message) -> int:
-    told = _headers(message).get(AT, b"")
-    return int(told) if told.removeprefix(b"-").isdigit() else STAND_IN_MS
-
-
-def _headers(message: Message) -> dict[str, bytes]:
-    found = cast("Iterable[tuple[str, bytes | None]]", message.headers() or ())
-    return {name: value or b"" for name, value in found}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from ashioto.schema.avrocodec import AvroCodec
 from ashioto.schema.framing import PREFIX_BYTES, frame_prefix, split_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ashioto.log.base import Ints, Mask
     from ashioto.log.kafka.topics import Topic
@@ -53,39 +52,40 @@ class Values:
         self._lock = threading.Lock()
         self._codecs: dict[tuple[str, int, int], AvroCodec | str] = {}
 
-    def encode(self, topic: Topic, data: pa.RecordBatch) -> list[bytes]:
+    def encode(self, topic: Topic, data: pa.RecordBatch, dead: Mask | None = None) -> pa.LargeBinaryArray:
         """Return rows as values, each with the number of its schema before it.
 
         Args:
             topic: Whose values they are.
             data: The rows, in the topic's columns.
+            dead: Where there is a deletion instead, which is null; shape (n,).
         """
         if not data.num_rows:
-            return []
+            return pa.array([], pa.large_binary())
         codec = self._codec(topic, topic.schema_id)
         if isinstance(codec, str):
             raise SchemaError(f"the values of {topic.spec.name} cannot be written: {codec}", topic=topic.spec.name)
         named = pa.RecordBatch.from_arrays(data.columns, schema=topic.columns.stored)
         made = codec.encode(named, prefix=frame_prefix(topic.schema_id))
-        whole, bounds = made.buffer.tobytes(), made.offsets.tolist()
-        return [whole[start:stop] for start, stop in pairwise(bounds)]
+        valid = None if dead is None else pa.py_buffer(np.packbits(~dead, bitorder="little"))
+        held = [valid, pa.py_buffer(made.offsets), pa.py_buffer(made.buffer)]
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), data.num_rows, held)
 
-    def decode(self, topic: Topic, values: Sequence[bytes | None]) -> Rows:
+    def decode(self, topic: Topic, values: pa.LargeBinaryArray) -> Rows:
         """Return values as rows.
 
         Args:
             topic: Whose values they are.
-            values: The bytes; None for a deletion.
+            values: The bytes; null for a deletion.
 
         Raises:
             RegistryError: The registry cannot be reached.
         """
-        held = pa.array(values, pa.large_binary())
-        _, bounds, content = held.buffers()
-        stops = np.frombuffer(bounds, dtype=np.int64)[1:]
-        starts = np.frombuffer(bounds, dtype=np.int64)[:-1]
+        _, held, content = values.buffers()
+        bounds = np.frombuffer(held, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
+        starts, stops = bounds[:-1], bounds[1:]
         buffer = np.frombuffer(content or b"", dtype=np.uint8)
-        dead: Mask = np.asarray(held.is_null())
+        dead: Mask = np.asarray(values.is_null())
         live = np.flatnonzero(~dead)
         frames = split_frames(buffer, starts[live], stops[live])
         reasons = {int(live[row]): reason for row, reason in frames.reasons.items()}

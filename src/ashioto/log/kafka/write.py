@@ -6,28 +6,51 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ashioto.errors import LogError
-from ashioto.log.base import Appended
+from ashioto.log.base import Appended, Ints, Mask
 from ashioto.log.kafka.client import MAX_MESSAGE_BYTES
-from ashioto.log.kafka.read import AT, LAST, STAND_IN_MS
+from ashioto.log.kafka.consumer import AT, LAST, STAND_IN_MS
 from ashioto.log.records import checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import KafkaError, Message, Producer
+    from confluent_kafka import KafkaError
 
     from ashioto.log.base import Batch
+    from ashioto.log.kafka.producer import ColumnProducer, Header
     from ashioto.log.kafka.topics import Topic
     from ashioto.log.kafka.values import Values
     from ashioto.log.kafka.view import Record
 
+Bytes = npt.NDArray[np.uint8]
 _OVERHEAD: Final = 512
 """What a record and the request around it take beside key and value, at most."""
-_SERVE_ROWS: Final = 8192
-_Header = tuple[str, str | bytes | None]
+_NO_OFFSETS: Final[Ints] = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """Holds records as a producer takes them.
+
+    Args:
+        keys: Where each key begins, and the last one ends; shape (n + 1,).
+        key_bytes: What it begins in.
+        values: Where each value begins, and the last one ends; shape (n + 1,).
+        value_bytes: What it begins in.
+        dead: Where the record deletes its key; shape (n,).
+        times: Of each record as Kafka is told, ms; shape (n,).
+    """
+
+    keys: Ints
+    key_bytes: Bytes
+    values: Ints
+    value_bytes: Bytes
+    dead: Mask
+    times: Ints
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,26 +61,25 @@ class Outgoing:
         topic: The topic.
         partition: Number of the partition.
         keys: Key of each record.
-        values: Value of each record; None deletes the key.
-        times: Of each record, ms.
+        values: Value of each record; null deletes the key.
+        times: Of each record, ms; shape (n,).
         offsets: Of the records that have arrived, in order.
+        dated: The times of those by Kafka, ms: those of the broker where the topic takes them.
         failed: Why a record has not.
     """
 
     topic: Topic
     partition: int
-    keys: list[bytes]
-    values: list[bytes | None]
-    times: list[int]
-    offsets: list[int] = field(default_factory=list)
+    keys: pa.BinaryArray
+    values: pa.LargeBinaryArray
+    times: Ints
+    offsets: Ints = field(default_factory=_NO_OFFSETS.copy)
+    dated: Ints = field(default_factory=_NO_OFFSETS.copy)
     failed: KafkaError | None = None
 
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
-        """Take note of what became of a record."""
-        if error is not None:
-            self.failed = error
-        else:
-            self.offsets.append(message.offset() or 0)
+    def take(self, offsets: Ints, dated: Ints) -> None:
+        """Take note of where records have arrived, and of their times."""
+        self.offsets, self.dated = np.concatenate([self.offsets, offsets]), np.concatenate([self.dated, dated])
 
     @property
     def arrived(self) -> bool:
@@ -66,13 +88,29 @@ class Outgoing:
 
     def records(self) -> list[Record]:
         """Return the records as views keep them, once they have arrived."""
-        return list(zip(self.keys, self.offsets, self.times, self.values, strict=True))
+        columns = self.keys.to_pylist(), self.offsets.tolist(), self.times.tolist(), self.values.to_pylist()
+        return list(zip(*columns, strict=True))
 
     def again(self) -> Outgoing:
         """Return the same records, to be sent once more."""
         return Outgoing(
             topic=self.topic, partition=self.partition, keys=self.keys, values=self.values, times=self.times
         )  # fmt: skip
+
+    def raw(self) -> Raw:
+        """Return the records as a producer takes them."""
+        keys, key_bytes = _bounds(self.keys, np.int32)
+        values, value_bytes = _bounds(self.values, np.int64)
+        return Raw(
+            keys=keys, key_bytes=key_bytes, values=values, value_bytes=value_bytes,
+            dead=np.array(self.values.is_null()), times=np.maximum(self.times, STAND_IN_MS),
+        )  # fmt: skip
+
+
+def _bounds(array: pa.Array, kind: type[np.int32 | np.int64]) -> tuple[Ints, Bytes]:
+    _, bounds, content = array.buffers()
+    held = np.frombuffer(bounds, dtype=kind)[array.offset : array.offset + len(array) + 1]
+    return held.astype(np.int64), np.frombuffer(content or b"\0", dtype=np.uint8)
 
 
 def prepared(topic: Topic, batch: Batch, values: Values, now_ms: int) -> Outgoing:
@@ -88,13 +126,11 @@ def prepared(topic: Topic, batch: Batch, values: Values, now_ms: int) -> Outgoin
         LogError: It does not fit the topic, or the cluster would refuse one of its records.
     """
     whole = checked(topic.spec, batch)
-    made: list[bytes | None] = list(values.encode(topic, whole.data))
-    for row in np.flatnonzero(whole.tombstones).tolist() if whole.tombstones is not None else ():
-        made[row] = None
     keys = whole.keys.dictionary_decode() if pa.types.is_dictionary(whole.keys.type) else whole.keys
     found = Outgoing(
-        topic=topic, partition=batch.partition, keys=keys.to_pylist(), values=made, times=whole.timestamps.tolist()
-    )
+        topic=topic, partition=batch.partition, keys=keys, values=values.encode(topic, whole.data, whole.tombstones),
+        times=whole.timestamps,
+    )  # fmt: skip
     _check_sizes(found)
     _check_times(found, now_ms)
     return found
@@ -102,36 +138,30 @@ def prepared(topic: Topic, batch: Batch, values: Values, now_ms: int) -> Outgoin
 
 def _check_sizes(found: Outgoing) -> None:
     most = min(MAX_MESSAGE_BYTES, found.topic.max_bytes) - _OVERHEAD
-    largest = max((len(value) for value in found.values if value is not None), default=0)
-    if max(map(len, found.keys), default=0) + largest <= most:
-        return
-    for row, (key, value) in enumerate(zip(found.keys, found.values, strict=True)):
-        size = len(key) + (0 if value is None else len(value))
-        if size > most:
-            raise LogError(
-                f"record {row} of a batch for {found.topic.spec.name} has {size} bytes, and {most} are allowed",
-                hint="make it smaller; nothing of the append was written",
-                topic=found.topic.spec.name,
-                row=row,
-            )
+    raw = found.raw()
+    sizes = np.diff(raw.keys) + np.where(raw.dead, 0, np.diff(raw.values))
+    for row in np.flatnonzero(sizes > most).tolist():
+        raise LogError(
+            f"record {row} of a batch for {found.topic.spec.name} has {sizes[row]} bytes, and {most} are allowed",
+            hint="make it smaller; nothing of the append was written",
+            topic=found.topic.spec.name,
+            row=row,
+        )
 
 
 def _check_times(found: Outgoing, now_ms: int) -> None:
     latest = now_ms + found.topic.ahead_ms
-    if max(found.times, default=latest) <= latest:
-        return
-    for row, at in enumerate(found.times):
-        if at > latest:
-            raise LogError(
-                f"record {row} of a batch for {found.topic.spec.name} is dated {at - now_ms} ms ahead of the clock, "
-                f"and {found.topic.ahead_ms} are allowed",
-                hint="check the clock of this machine; nothing of the append was written",
-                topic=found.topic.spec.name,
-                row=row,
-            )
+    for row in np.flatnonzero(found.times > latest).tolist():
+        raise LogError(
+            f"record {row} of a batch for {found.topic.spec.name} is dated {found.times[row] - now_ms} ms ahead of the "
+            f"clock, and {found.topic.ahead_ms} are allowed",
+            hint="check the clock of this machine; nothing of the append was written",
+            topic=found.topic.spec.name,
+            row=row,
+        )
 
 
-def send(producer: Producer, found: Sequence[Outgoing], *, in_transaction: bool) -> None:
+def send(producer: ColumnProducer, found: Sequence[Outgoing], *, in_transaction: bool) -> None:
     """Hand records to a producer, which sends them on its own threads.
 
     Args:
@@ -139,35 +169,13 @@ def send(producer: Producer, found: Sequence[Outgoing], *, in_transaction: bool)
         found: The records.
         in_transaction: Whether the last record of a partition says so: what stands behind it is no record then.
     """
-    last = {(one.topic.real, one.partition): number for number, one in enumerate(found) if one.keys}
+    last = {(one.topic.real, one.partition): number for number, one in enumerate(found) if len(one.keys)}
     for number, one in enumerate(found):
-        is_last = in_transaction and last.get((one.topic.real, one.partition)) == number
-        end = len(one.keys) - 1 if is_last else -1
-        for row, (key, value, at) in enumerate(zip(one.keys, one.values, one.times, strict=True)):
-            if at > STAND_IN_MS and row != end:
-                _produce(producer, one, key, value, at, None)
-            else:
-                headers: list[_Header] = [(AT, str(at))] if at <= STAND_IN_MS else []
-                if row == end:
-                    headers.append((LAST, ""))
-                _produce(producer, one, key, value, max(at, STAND_IN_MS), headers)
-            if row % _SERVE_ROWS == 0:
-                producer.poll(0)
-
-
-def _produce(
-    producer: Producer, one: Outgoing, key: bytes, value: bytes | None, at: int,
-    headers: list[_Header] | None,
-) -> None:  # fmt: skip
-    while True:
-        try:
-            producer.produce(
-                one.topic.real, value, key, one.partition, on_delivery=one, timestamp=at, headers=headers or []
-            )
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            return
+        old = np.flatnonzero(one.times <= STAND_IN_MS).tolist()
+        special: dict[int, list[Header]] = {row: [(AT.encode(), str(one.times[row]).encode())] for row in old}
+        if in_transaction and last.get((one.topic.real, one.partition)) == number:
+            special.setdefault(len(one.keys) - 1, []).append((LAST.encode(), b""))
+        producer.send(one, special)
 
 
 def appended(found: Outgoing, end: int, *, in_transaction: bool) -> list[Appended]:
@@ -179,9 +187,9 @@ def appended(found: Outgoing, end: int, *, in_transaction: bool) -> list[Appende
         in_transaction: Whether the end of a transaction stands behind the last record.
     """
     topic, partition = found.topic.spec.name, found.partition
-    if not found.offsets:
+    offsets = found.offsets
+    if not len(offsets):
         return [Appended(topic=topic, partition=partition, base_offset=end, count=0, next_offset=end)]
-    offsets = np.array(found.offsets, dtype=np.int64)
     stops = [*(np.flatnonzero(np.diff(offsets) != 1) + 1).tolist(), len(offsets)]
     runs: list[Appended] = []
     for start, stop in zip([0, *stops[:-1]], stops, strict=True):

@@ -25,7 +25,7 @@ def fetched(offsets: list[int], raw: list[bytes | None], *, stop: int, start: in
     given_keys = other.get("keys", [str(at).encode() for at in offsets])
     return Fetched(
         start=start, stop=stop, offsets=np.array(offsets, dtype=np.int64), times=np.array(offsets, dtype=np.int64) * 10,
-        keys=given_keys, values=raw,
+        keys=pa.array(given_keys, pa.binary()), values=pa.array(raw, pa.large_binary()),
     )  # fmt: skip
 
 
@@ -96,5 +96,5 @@ def test_values_of_several_schemas_stay_in_order() -> None:
 def test_rows_go_to_bytes_and_back() -> None:
     data = pa.RecordBatch.from_pydict({"x": [1, None], "s": pa.array(["a", None]).dictionary_encode()})
     made = values().encode(TOPIC, pa.RecordBatch.from_arrays(data.columns, schema=TICKS.schema))
-    assert all(value[:5] == b"\x00\x00\x00\x00\x01" for value in made)
+    assert all(value[:5] == b"\x00\x00\x00\x00\x01" for value in made.to_pylist())
     assert values().decode(TOPIC, made).data.to_pylist() == data.to_pylist()

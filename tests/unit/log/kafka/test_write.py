@@ -1,55 +1,62 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tests.contract.log_contract import VALUE, batch
 from tests.unit.log.kafka.support import TOPIC, Schemas
 
 from ashioto.errors import LogError
-from ashioto.log.kafka.read import AT, LAST
+from ashioto.log.kafka.consumer import AT, LAST
 from ashioto.log.kafka.values import Values
 from ashioto.log.kafka.write import Outgoing, appended, prepared, send
 
 if TYPE_CHECKING:
-    from confluent_kafka import Producer
+    from collections.abc import Mapping, Sequence
 
     from ashioto.log.base import Batch
+    from ashioto.log.kafka.producer import ColumnProducer
     from ashioto.schema.registry import SchemaRegistry
 
 NOW = 10_000
 VALUES = Values(cast("SchemaRegistry", Schemas()))
 
 
+Sent = tuple[bytes, bytes | None, int, int, dict[str, str]]
+
+
 class FakeProducer:
-    """Keeps what it is given, and is full every third time."""
+    """Keeps what it is given."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[bytes, bytes | None, int, int, dict[str, str]]] = []
-        self.polls = self.tries = 0
+        self.sent: list[Sent] = []
 
-    def poll(self, _: float) -> None:
-        self.polls += 1
-
-    def produce(self, topic: str, value: bytes | None, key: bytes, partition: int, **named: Any) -> None:
-        self.tries += 1
-        if self.tries % 3 == 0:
-            raise BufferError
-        assert topic == TOPIC.real
-        self.sent.append((key, value, partition, named["timestamp"], dict(named["headers"])))
+    def send(self, one: Outgoing, special: Mapping[int, Sequence[tuple[bytes, bytes]]]) -> None:
+        assert one.topic.real == TOPIC.real
+        keys, values, times = one.keys.to_pylist(), one.values.to_pylist(), one.raw().times.tolist()
+        for row, (key, value, at) in enumerate(zip(keys, values, times, strict=True)):
+            headers = {name.decode(): told.decode() for name, told in special.get(row, ())}
+            self.sent.append((key, value, one.partition, at, headers))
 
 
-def sent(*found: Outgoing, in_transaction: bool) -> list[tuple[bytes, bytes | None, int, int, dict[str, str]]]:
+def sent(*found: Outgoing, in_transaction: bool) -> list[Sent]:
     producer = FakeProducer()
-    send(cast("Producer", producer), found, in_transaction=in_transaction)
-    assert producer.polls
+    send(cast("ColumnProducer", producer), found, in_transaction=in_transaction)
     return producer.sent
 
 
 def made(one: Batch) -> Outgoing:
     return prepared(TOPIC, one, VALUES, NOW)
+
+
+def arrived(offsets: list[int]) -> Outgoing:
+    one = made(batch("t.ticks", [("k", 1)] * len(offsets)))
+    one.take(np.array(offsets, dtype=np.int64), one.times)
+    assert one.arrived
+    return one
 
 
 def test_only_the_last_record_of_a_partition_in_a_transaction_says_so() -> None:
@@ -67,7 +74,7 @@ def test_times_that_kafka_does_not_know_go_beside_it(x: int, at: int, told: str 
 
 def test_deletions_have_no_value() -> None:
     found = made(batch("t.ticks", [("a", 1), ("b", 2)], dead=[True, False]))
-    assert [value is None for value in found.values] == [True, False]
+    assert found.values.is_null().to_pylist() == [True, False]
 
 
 def test_a_record_that_is_too_large_is_named_before_anything_is_sent() -> None:
@@ -92,14 +99,10 @@ def test_a_record_ahead_of_the_clock_is_named_before_anything_is_sent() -> None:
     ],
 )
 def test_a_batch_went_where_its_records_did(offsets: list[int], end: int, wanted: list[tuple[int, int, int]]) -> None:
-    keys: list[bytes] = [b"k"] * len(offsets)
-    one = Outgoing(
-        topic=TOPIC, partition=0, keys=keys, values=[b""] * len(keys), times=[1] * len(keys), offsets=offsets
-    )
+    one = arrived(offsets)
     runs = appended(one, end, in_transaction=True)
     assert [(run.base_offset, run.count, run.next_offset) for run in runs] == wanted
 
 
 def test_without_a_transaction_nothing_stands_behind_a_record() -> None:
-    one = Outgoing(topic=TOPIC, partition=0, keys=[b"k"], values=[b""], times=[1], offsets=[5])
-    assert appended(one, 7, in_transaction=False)[0].next_offset == 6
+    assert appended(arrived([5]), 7, in_transaction=False)[0].next_offset == 6
