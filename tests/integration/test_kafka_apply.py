@@ -56,6 +56,22 @@ def test_what_the_broker_would_refuse_is_known_before_anything_is_made(
         assert [name for name in schemas.subjects() if name.startswith(log.options.prefix)] == []
 
 
+def test_a_subject_that_another_cluster_may_have_is_deleted_only_by_name(
+    opening: Callable[..., KafkaLog], registry: str
+) -> None:
+    log = opening()
+    world = World(log=log)
+    name = subject(f"{log.options.prefix}trading.rate")
+    with SchemaRegistry(registry) as schemas:
+        schemas.register(name, avro_schema(pa.schema({"price": pa.string()}), name="trading.rate"))
+        with pytest.raises(BlockedError, match=name):
+            world.apply(PLAIN)
+        assert log.topics() == []
+        assert [found.version for found in schemas.versions(name)] == [1]
+    world.apply(PLAIN, allow_delete=["trading.rate"])
+    assert world.plan(PLAIN).steps == ()
+
+
 def test_a_schema_is_checked_against_all_versions_before_anything_is_changed(
     opening: Callable[..., KafkaLog], registry: str
 ) -> None:

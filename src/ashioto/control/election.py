@@ -80,8 +80,8 @@ class LeaseElection:
 
     A lease that has expired, or whose holder is certainly gone, may be taken. That of a holder on another machine,
     whose clock says nothing here, has expired once it has not changed for so long under the eyes of this process, or
-    was written very long ago. Where the former holder is paused inside a write and so blocks the log, it is ended;
-    where the log says that another process blocks it, nobody is.
+    was written very long ago. Where the log says that the former holder blocks it, as one that is paused inside a write
+    does, that holder is ended; where it names another process or none, nobody is.
 
     Args:
         leases: The log that keeps the lease.
@@ -169,7 +169,7 @@ class LeaseElection:
         known = self._leases.lease(self._name)  # asked again: it may have been renewed while the log was waited for
         if known is None or known.holder is None or self._held_by_another(known):
             return False
-        return busy.ids.get("pid") in {None, known.holder.pid} and self._processes.end(known.holder)
+        return busy.ids.get("pid") == known.holder.pid and self._processes.end(known.holder)
 
     def newest(self) -> int:
         """Return the newest epoch there is; 0 when nobody ever had the role."""

@@ -11,12 +11,12 @@ from ashioto.deploy.desired import desired_state
 from ashioto.deploy.diff import diff
 from ashioto.deploy.explain import digest, registration_content, spec_content, topic_content
 from ashioto.deploy.stages import Register, stages
-from ashioto.deploy.topic_diff import OWN
+from ashioto.deploy.topic_diff import OWN, over_leftover
 from ashioto.errors import BlockedError, UsageError
 from ashioto.log.admin import Preflight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ashioto.deploy.actual import Actual
     from ashioto.deploy.changes import AnyChange
@@ -114,7 +114,8 @@ def make_plan(request: Request, target: Target) -> Plan:
     desired = desired_state(request.contexts, partitions=request.partitions)
     _check_deletable(request.allow_delete, desired)
     actual = actual_state(target, desired.contexts, others=desired.topic_names)
-    changes = preflight(diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete), target.log)
+    changes = diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete)
+    changes = preflight(changes, target.log, request.allow_delete)
     steps = stages(changes)
     for step in steps:
         if isinstance(step, Register):
@@ -123,12 +124,16 @@ def make_plan(request: Request, target: Target) -> Plan:
     return Plan(desired=desired, actual=actual, changes=tuple(changes), steps=() if is_blocked else tuple(steps))
 
 
-def preflight(changes: Sequence[AnyChange], log: Log) -> list[AnyChange]:
+def preflight(changes: Sequence[AnyChange], log: Log, allow_delete: Collection[str] = ()) -> list[AnyChange]:
     """Return changes as the log would take them: those of topics that it would refuse are blocked; writes nothing.
+
+    What is left of a topic that does not exist, or belongs to one of the same name elsewhere, is deleted only where
+    that topic may be.
 
     Args:
         changes: What shall become of each object.
         log: Where.
+        allow_delete: Topics that may be deleted.
     """
     topics = [change for change in changes if isinstance(change, TopicChange) and change.spec is not None]
     new = [change.spec for change in topics if change.action == "create" and change.spec is not None]
@@ -136,12 +141,18 @@ def preflight(changes: Sequence[AnyChange], log: Log) -> list[AnyChange]:
     if not (isinstance(log, Preflight) and (new or changed)):
         return list(changes)
     reasons = log.refusals(new, changed)
-    return [
-        replace(change, gravity="blocked", reason=reasons[change.object], hint=_REFUSED)
-        if isinstance(change, TopicChange) and change.object in reasons
-        else change
-        for change in changes
-    ]
+    left = log.leftovers([spec for spec in new if spec.name not in reasons])
+    return [_as_taken(change, reasons, left, allow_delete) for change in changes]
+
+
+def _as_taken(
+    change: AnyChange, reasons: Mapping[str, str], left: Mapping[str, str], allow_delete: Collection[str]
+) -> AnyChange:
+    if not isinstance(change, TopicChange):
+        return change
+    if change.object in reasons:
+        return replace(change, gravity="blocked", reason=reasons[change.object], hint=_REFUSED)
+    return over_leftover(change, left[change.object], allow_delete) if change.object in left else change
 
 
 def _check_deletable(names: Sequence[str], desired: Desired) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ashioto.deploy.changes import TopicChange
@@ -76,6 +76,21 @@ def _declared(topic: DesiredTopic, known: ActualTopic | None, allow_delete: Coll
     if differs:
         return TopicChange(object=spec.name, action="alter", gravity="in place", reason="; ".join(differs), spec=spec)
     return TopicChange(object=spec.name, action="keep", gravity="no-op", spec=spec)
+
+
+def over_leftover(change: TopicChange, left: str, allow_delete: Collection[str]) -> TopicChange:
+    """Return what becomes of a new topic of which something is left, or which another cluster has too.
+
+    Args:
+        change: Creates the topic.
+        left: What stands in the way, e.g. its subject in the registry.
+        allow_delete: Topics that may be deleted.
+    """
+    reason = f"does not exist, but {left} holds other columns"
+    if change.object in allow_delete:
+        return replace(change, action="recreate", gravity="replace", reason=f"{reason}; it is deleted")
+    way = f"where it belongs to another cluster, set another log.prefix; else {_delete_hint(change.object)}"
+    return replace(change, gravity="blocked", reason=reason, hint=way)
 
 
 def _undeclared(name: str, allow_delete: Collection[str]) -> TopicChange:

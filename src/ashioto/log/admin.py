@@ -46,3 +46,11 @@ class Preflight(Protocol):
             changed: Topics that exist, as they shall be.
         """
         ...
+
+    def leftovers(self, new: Sequence[TopicSpec]) -> dict[str, str]:
+        """Return what stands in the way of topics that do not exist and would go if they were deleted, by name.
+
+        Args:
+            new: Topics to be made.
+        """
+        ...

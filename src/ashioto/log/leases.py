@@ -75,7 +75,8 @@ class Leases(Protocol):
             What `change` returned.
 
         Raises:
-            LogBusyError: Somebody has held the log for too long; `ids["pid"]` is the process that does, where known.
+            LogBusyError: Somebody has held the log for too long; `ids["pid"]` is the process of this machine
+                that does, where known: a candidate may end it.
             LogError: The lease that `change` returned has another name, or an epoch that goes back.
         """
         ...

@@ -57,20 +57,19 @@ def scene() -> Scene:
     scene = Scene()
     assert scene.a.campaign() == 1
     scene.clock.advance(60_000)
-    scene.leases.held = True
+    scene.leases.held, scene.leases.by = True, A.pid
     return scene
 
 
-@pytest.mark.parametrize("pid", [None, A.pid])
-def test_a_former_holder_that_holds_the_log_is_ended(scene: Scene, pid: int | None) -> None:
-    scene.leases.by = pid
+def test_a_former_holder_that_holds_the_log_is_ended(scene: Scene) -> None:
     assert scene.b.campaign() == 2
     assert scene.processes.ended == [A]
     assert scene.b.leader() == "b"
 
 
-def test_a_former_holder_is_not_ended_for_what_another_does(scene: Scene) -> None:
-    scene.leases.by = 30
+@pytest.mark.parametrize("pid", [None, 30])
+def test_a_former_holder_is_not_ended_for_what_another_does_or_nobody_knows_of(scene: Scene, pid: int | None) -> None:
+    scene.leases.by = pid
     assert scene.b.campaign() is None
     assert scene.processes.ended == []
     scene.leases.held = False
@@ -81,14 +80,12 @@ def test_a_former_holder_is_not_ended_for_what_another_does(scene: Scene) -> Non
 def test_nobody_is_ended_while_the_lease_holds(scene: Scene) -> None:
     scene.leases.held = False
     scene.a.renew()
-    scene.leases.held, scene.leases.by = True, A.pid
+    scene.leases.held = True
     assert scene.b.campaign() is None
     assert scene.processes.ended == []
 
 
 def test_one_that_renewed_while_the_log_was_waited_for_is_not_ended(scene: Scene) -> None:
-    scene.leases.by = A.pid
-
     def renew() -> None:
         scene.leases.held = False
         scene.a.renew()

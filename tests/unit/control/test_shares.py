@@ -11,7 +11,7 @@ from ashioto.clock import ManualClock
 from ashioto.control.candidate import Candidate
 from ashioto.control.election import CAMPAIGN_S, RENEW_S, LeaseElection
 from ashioto.control.shares import LeaseOwners, LeaseShares
-from ashioto.errors import LeaseLostError, LogFullError, StaleEpochError
+from ashioto.errors import LeaseLostError, LogBusyError, LogFullError, StaleEpochError
 from ashioto.log.base import Fence
 from ashioto.log.leases import Holder
 from ashioto.testing.memory_log import MemoryLog
@@ -113,6 +113,26 @@ def test_a_candidate_campaigns_and_renews_in_time_whatever_the_log_says(caplog: 
     assert role.again() == Fence(name="role", epoch=2)
     role.resign()
     assert role.fence is None
+
+
+def test_a_candidate_of_a_log_that_does_not_answer_tries_again_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log, clock = MemoryLog(), ManualClock(0)
+    role = Candidate(election(log, clock, "one"), clock=clock, logger=logging.getLogger("x"))
+    known = log.lease
+
+    def silent(_: str) -> None:
+        raise LogBusyError("no answer", hint="wait")
+
+    log.lease = silent  # type: ignore[method-assign,assignment]
+    for _ in range(3):
+        assert role.campaign() is None
+        assert role.wait_s == pytest.approx(CAMPAIGN_S)
+        clock.advance(CAMPAIGN_S * 1000 + 1)
+    assert caplog.messages == ["the lease could not be taken: no answer"]
+    log.lease = known  # type: ignore[method-assign]
+    assert role.campaign() == Fence(name="role", epoch=1)
 
 
 def test_a_candidate_says_once_whom_it_stands_by_for(caplog: pytest.LogCaptureFixture) -> None:

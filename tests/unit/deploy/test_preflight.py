@@ -29,11 +29,20 @@ class AskedLog(MemoryLog):
         self.reasons: dict[str, str] = {}
         self.asked: list[tuple[list[str], list[str]]] = []
         self.drift: dict[str, tuple[str, ...]] = {}
+        self.left: dict[str, str] = {}
 
     def refusals(self, new: Sequence[TopicSpec], changed: Sequence[TopicSpec]) -> dict[str, str]:
         self.asked.append(([spec.name for spec in new], [spec.name for spec in changed]))
         names = {spec.name for spec in (*new, *changed)}
         return {name: reason for name, reason in self.reasons.items() if name in names}
+
+    def leftovers(self, new: Sequence[TopicSpec]) -> dict[str, str]:
+        return {spec.name: self.left[spec.name] for spec in new if spec.name in self.left}
+
+    def delete(self, names: Sequence[str]) -> None:
+        super().delete(names)
+        for name in names:
+            self.left.pop(name, None)
 
     def describe(self, topic: str) -> TopicInfo:
         return replace(super().describe(topic), drift=self.drift.get(topic, ()))
@@ -63,6 +72,33 @@ def test_one_topic_that_would_be_refused_blocks_everything(log: AskedLog, world:
     with pytest.raises(BlockedError, match=r"trading\.rate: the cluster cannot keep as many copies"):
         world.apply(PLAIN)
     assert log.topics() == []
+
+
+LEFT = "the subject trading.rate-value"
+
+
+def test_what_another_cluster_may_have_blocks_a_new_topic_unless_it_may_be_deleted(log: AskedLog, world: World) -> None:
+    log.left["trading.rate"] = LEFT
+    (change,) = world.plan(PLAIN).blocked
+    assert (change.object, change.reason) == ("trading.rate", f"does not exist, but {LEFT} holds other columns")
+    assert "set another log.prefix" in change.hint
+    assert "--allow-delete trading.rate" in change.hint
+    with pytest.raises(BlockedError, match=LEFT) as caught:
+        world.apply(PLAIN, allow_delete=["trading.rate_bars_1m"])
+    assert caught.value.exit_code == 4
+    assert (log.topics(), [*log.left]) == ([], ["trading.rate"])
+    (change,) = [c for c in world.plan(PLAIN, allow_delete=["trading.rate"]).changes if c.object == "trading.rate"]
+    assert (change.action, change.gravity, change.reason.endswith("; it is deleted")) == ("recreate", "replace", True)
+    world.apply(PLAIN, allow_delete=["trading.rate"])
+    assert (log.left, "trading.rate" in log.topics()) == ({}, True)
+    assert world.plan(PLAIN).steps == ()
+
+
+def test_what_is_left_of_a_topic_of_ashiotos_own_is_never_deleted(log: AskedLog, world: World) -> None:
+    log.left["rc.hb.specs"] = "the subject rc.hb.specs-value"
+    (change,) = world.plan(PLAIN).blocked
+    assert change.object == "rc.hb.specs"
+    assert "--allow-delete" not in change.hint
 
 
 def test_a_change_that_would_be_refused_is_blocked_too(log: AskedLog, world: World) -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from ashioto.errors import ConfigError
+from ashioto.log.kafka.consumer import ColumnConsumer
 from ashioto.log.kafka.errors import Trouble, kafka_errors
+from ashioto.log.kafka.producer import ColumnProducer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ashioto.log.kafka.options import KafkaOptions
 
 LOGGER: Final = logging.getLogger("ashioto.kafka")
 LOGGER.addFilter(lambda record: "fenced by a newer instance" not in record.getMessage())  # handled where it is met
+_Client = TypeVar("_Client")
 MAX_MESSAGE_BYTES: Final = 1_000_000
 """What librdkafka sends in one request of one partition, and so the largest record."""
 _RETRY_MS: Final = 200
@@ -64,18 +68,24 @@ class Clients:
 
     @property
     def admin(self) -> AdminClient:
-        """The client that administers; requests of one that is not kept fail."""
+        """The client that administers; requests of one that is not kept fail.
+
+        Raises:
+            ConfigError: The client refuses a setting.
+        """
         with self._lock:
             if self._admin is None:
-                with self.errors():
-                    self._admin = AdminClient(self._settings({}))
+                self._admin = self._made(AdminClient, {})
             return self._admin
 
-    def producer(self, transactional_id: str | None = None) -> Producer:
+    def producer(self, transactional_id: str | None = None) -> ColumnProducer:
         """Return a new idempotent producer.
 
         Args:
             transactional_id: Of its transactions; None is for a producer without them.
+
+        Raises:
+            ConfigError: The client refuses a setting.
         """
         own = dict(PRODUCER)
         timeout_ms = round(self.options.request_timeout_s * 1000)
@@ -87,14 +97,12 @@ class Clients:
             own["retry.backoff.ms"] = _RETRY_MS
             own["transaction.timeout.ms"] = round(self.options.transaction_timeout_s * 1000)
             own["message.timeout.ms"] = min(timeout_ms, own["transaction.timeout.ms"])
-        with self.errors():
-            return Producer(self._settings(own))
+        return self._made(ColumnProducer, own)
 
-    def consumer(self) -> Consumer:
+    def consumer(self) -> ColumnConsumer:
         """Return a new consumer; partitions are assigned to it by hand, and it commits no offsets."""
         own = CONSUMER | {"group.id": f"{self.options.prefix}{self.options.transactions}.readers"}
-        with self.errors():
-            return Consumer(self._settings(own))
+        return self._made(ColumnConsumer, own)
 
     def member(self, own: Mapping[str, Any]) -> Consumer:
         """Return a new consumer that takes part in a group.
@@ -102,8 +110,7 @@ class Clients:
         Args:
             own: Settings of librdkafka, the group's id among them.
         """
-        with self.errors():
-            return Consumer(self._settings(dict(own)))
+        return self._made(Consumer, own)
 
     @property
     def resend_s(self) -> float:
@@ -132,7 +139,15 @@ class Clients:
         with self._lock:
             self._admin = None
 
-    def _settings(self, own: dict[str, Any]) -> dict[str, Any]:
+    def _made(self, kind: Callable[[dict[str, Any]], _Client], own: Mapping[str, Any]) -> _Client:
+        """Return a new client; the cluster is not asked for anything by that, so all that can be wrong are settings."""
+        try:
+            return kind(self._settings(own))
+        except KafkaException as error:
+            said: KafkaError = error.args[0]
+            raise refused_setting(said, self.options.client) from error
+
+    def _settings(self, own: Mapping[str, Any]) -> dict[str, Any]:
         options = self.options
         made: dict[str, Any] = {
             "bootstrap.servers": options.bootstrap,
@@ -148,4 +163,27 @@ class Clients:
                 "stats_cb": options.statistics,
                 "statistics.interval.ms": round(options.statistics_interval_s * 1000),
             }
-        return made | own | dict(options.client)
+        return made | dict(own) | dict(options.client)
+
+
+def refused_setting(error: KafkaError, settings: Mapping[str, object]) -> ConfigError:
+    """Return the error for settings that librdkafka refuses, before it asks any broker.
+
+    Args:
+        error: What it says; it repeats no secret.
+        settings: What was set, by librdkafka's names; the one that it speaks of is named.
+
+    >>> said = KafkaError(KafkaError._INVALID_ARG, 'No such configuration property: "linger"')
+    >>> print(refused_setting(said, {"linger": 5}))
+    Kafka's client refuses linger: No such configuration property: "linger"
+    Hint: correct it in [kafka] or [kafka.settings] of ashioto.toml, or in ASHIOTO_KAFKA__...
+    """
+    text = error.str().strip()
+    about = {"SASL mechanism": "sasl.mechanism"}
+    named = [name for name in settings if name in text] + [name for words, name in about.items() if words in text]
+    what = max(named, key=len, default="a setting")
+    return ConfigError(
+        f"Kafka's client refuses {what}: {text}",
+        hint="correct it in [kafka] or [kafka.settings] of ashioto.toml, or in ASHIOTO_KAFKA__...",
+        key=what,
+    )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
+from ashioto.clock import SystemClock
 from ashioto.errors import LogBusyError, LogError, LogFullError
 from ashioto.log.records import unknown_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ashioto.clock import Clock
 
 UNKNOWN_TOPIC: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -25,7 +27,7 @@ FENCED: Final = {
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.PRODUCER_FENCED,
 }
-_DENIED: Final = {
+DENIED: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -48,9 +50,15 @@ _LOGIN: Final = {
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._SSL,  # noqa: SLF001
 }
+_CUT_OFF: Final = {
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._RESOLVE,  # noqa: SLF001
+}
+MAYBE_WRITTEN: Final = _UNREACHED | {KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND}
+"""Why a record did not arrive as far as is known: its request may have, or only the answer was lost."""
 _SAID: Final[list[tuple[set[int], type[LogError], str, str]]] = [
     (_LOGIN, LogError, "does not let this client in", "check user, password and certificates"),
-    (_DENIED, LogError, "does not allow this", "`rc infra acls` shows the rights that each role needs"),
+    (DENIED, LogError, "does not allow this", "`rc infra acls` shows the rights that each role needs"),
     (
         {KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND},
         LogBusyError, "has too few copies in step", "wait until its brokers are back",
@@ -67,16 +75,41 @@ NOBODY: Final = -1
 _OTHERWISE: Final[tuple[type[LogError], str, str]] = (LogError, "failed", "")
 
 
-@dataclass(slots=True)
-class Trouble:
-    """Keeps why the cluster refuses the client, which no call reports: a wrong password looks like silence."""
+_REPEATED_S: Final = 30.0
+"""After so long at the latest, librdkafka repeats an error that lasts."""
 
-    login: KafkaError | None = None
+
+class Trouble:
+    """Keeps why the cluster refuses the client, which no call reports: a wrong password looks like silence.
+
+    A handshake can also fail because a broker goes away. So what is kept ends with the next answer, with a connection
+    that fails for another reason, and after a while.
+
+    Args:
+        clock: Says how long ago something was said.
+        kept_s: How long it counts, seconds: longer than librdkafka is silent about an error that lasts.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, kept_s: float = _REPEATED_S + 5.0) -> None:
+        self._clock, self._kept_s = SystemClock() if clock is None else clock, kept_s
+        self._login: tuple[float, KafkaError] | None = None
+
+    @property
+    def login(self) -> KafkaError | None:
+        """Why the client is not let in; None where it is, as far as is known."""
+        said = self._login
+        return said[1] if said is not None and self._clock.monotonic() - said[0] < self._kept_s else None
 
     def __call__(self, error: KafkaError) -> None:
         """Take note of what the client says while it works."""
         if error.code() in _LOGIN:
-            self.login = error
+            self._login = self._clock.monotonic(), error
+        elif error.code() in _CUT_OFF:
+            self._login = None
+
+    def answered(self) -> None:
+        """Take note that the cluster has answered, so it lets the client in."""
+        self._login = None
 
 
 @contextmanager
@@ -122,5 +155,6 @@ def log_error(error: KafkaError, bootstrap: str, *, topic: str = "", trouble: Tr
         topic=topic,
         code=error.name(),
         said=error.str(),
+        denied=error.code() in DENIED,
         pid=NOBODY,
     )

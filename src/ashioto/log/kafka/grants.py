@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from confluent_kafka.cimpl import NewTopic
 
 from ashioto.errors import UsageError
-from ashioto.log.kafka.errors import UNKNOWN_TOPIC
+from ashioto.log.kafka.errors import DENIED, UNKNOWN_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,9 @@ class Grants:
         return missing
 
     def mine(self, topics: Sequence[str]) -> dict[str, set[str]]:
-        """Return what this client may do with topics, as Kafka names it; those that it may not even see are left out.
+        """Return what this client may do with topics, as Kafka names it; those that do not exist are left out.
+
+        Nothing may be done with topics that it may not see, whether or not they exist: the cluster does not tell.
 
         Args:
             topics: Their names on the cluster.
@@ -119,14 +122,40 @@ class Grants:
                 try:
                     found[name] = {operation.name for operation in future.result().authorized_operations or ()}
                 except KafkaException as error:
-                    unseen = UNKNOWN_TOPIC | {KafkaError.TOPIC_AUTHORIZATION_FAILED}
-                    if error.args[0].code() not in unseen:
+                    if error.args[0].code() in DENIED:
+                        found[name] = set()
+                    elif error.args[0].code() not in UNKNOWN_TOPIC:
                         raise
         return found
+
+    def makes(self, topics: Sequence[str]) -> dict[str, bool]:
+        """Return whether this client may make topics, by name; none is made, and some may exist.
+
+        Args:
+            topics: Their names on the cluster.
+        """
+        with self._clients.errors():
+            admin = self._clients.admin  # kept until it has answered
+            asked = admin.create_topics(
+                [NewTopic(name, 1, -1) for name in topics], request_timeout=self._timeout_s, validate_only=True
+            ) if topics else {}  # fmt: skip
+            return {name: _is_allowed(future) for name, future in asked.items()}
 
     @property
     def _timeout_s(self) -> float:
         return self._clients.options.request_timeout_s
+
+
+def _is_allowed(future: Any) -> bool:
+    """Return whether a request was not refused for want of rights; the cluster looks at them first."""
+    try:
+        future.result()
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code < 0:  # the client's own: no answer has come
+            raise
+        return code not in DENIED
+    return True
 
 
 def _answer(future: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto.errors import LogError, SchemaError
 from ashioto.log.kafka.declared import declared
+from ashioto.log.kafka.options import OLDEST_BROKER
 from ashioto.schema.avro import subject
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _MEANINGS: Final = {
     "INVALID_REPLICATION_FACTOR": "the cluster cannot keep as many copies as log.replication says",
     "INVALID_PARTITIONS": "the cluster refuses as many partitions",
-    "INVALID_CONFIG": "the cluster refuses a setting",
+    "INVALID_CONFIG": f"the cluster refuses a setting; brokers must be {OLDEST_BROKER} or newer",
     "POLICY_VIOLATION": "a policy of the cluster refuses it",
     "TOPIC_EXCEPTION": "the cluster refuses its name",
     "INVALID_REQUEST": "the cluster refuses it",
@@ -53,6 +54,15 @@ class Preflight:
         there = {spec.name: self._topics.look(spec.name) for spec in changed}
         found = {spec.name: [*self._of(spec, there.get(spec.name))] for spec in (*new, *changed)}
         return {name: "; ".join(reasons) for name, reasons in found.items() if reasons}
+
+    def leftovers(self, new: Sequence[TopicSpec]) -> dict[str, str]:
+        """Return the subjects with other columns that new topics would have, by name; those without are left out.
+
+        Raises:
+            LogError: The registry does not answer.
+        """
+        found = {spec.name: self._topics.leftover(spec) for spec in new}
+        return {name: f"the subject {left}" for name, left in found.items() if left is not None}
 
     def _of(self, spec: TopicSpec, known: Topic | None) -> Iterator[str]:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,11 +10,12 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from ashioto.errors import LogBusyError, LogError, UnknownTopicError
+from ashioto.errors import LogBusyError, LogError, SchemaError, UnknownTopicError
 from ashioto.log.base import TopicSpec
 from ashioto.log.changes import check_alter, same_spec
 from ashioto.log.kafka.declared import Columns, columns_of, declared
 from ashioto.log.kafka.errors import UNKNOWN_TOPIC
+from ashioto.log.kafka.known import Known
 from ashioto.log.leases import CLOCK, FENCES
 from ashioto.log.records import check_same, check_spec, unknown_topic
 from ashioto.schema.avro import subject
@@ -34,6 +34,7 @@ _MARKER_AHEAD_MS: Final = 60_000
 _COMPACTION_LAG_MS: Final = 3_600_000
 _SEGMENT_BYTES: Final = 67_108_864
 _LOOK_S: Final = 0.02
+_EXISTS: Final = "TOPIC_ALREADY_EXISTS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,47 +78,29 @@ class Topics:
     def __init__(self, clients: Clients, registry: SchemaRegistry, clock: Clock) -> None:
         self._clients, self._registry, self._clock = clients, registry, clock
         self._options = clients.options
-        self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Topic]] = {}
+        self._known = Known(self._asked, clock, self._options.topic_ttl_s)
 
     def find(self, name: str) -> Topic:
-        """Return a topic as it is, or was a few seconds ago.
+        """Return a topic as it is, or was a few seconds ago; or as it is known, while nobody answers.
 
         Raises:
             UnknownTopicError: It does not exist.
+            RegistryError: It was not known before, and the registry does not answer.
         """
-        with self._lock:
-            at, known = self._known.get(name, (0.0, None))
-        if known is not None and self._clock.monotonic() - at < self._options.topic_ttl_s:
-            return known
-        try:
-            return self.look(name)
-        except LogBusyError:
-            if known is None:
-                raise
-            with self._lock:  # it is very likely as it was, and what is done with it will show whether it can be
-                self._known[name] = self._clock.monotonic(), known
-            return known
+        return self._known.get(name)
 
     def look(self, name: str) -> Topic:
-        """Return a topic as it is.
+        """Return a topic as it is; or as it is known, while nobody answers.
 
         Raises:
             UnknownTopicError: It does not exist.
+            RegistryError: It was not known before, and the registry does not answer.
         """
-        at = self._clock.monotonic()
-        found = self._found(name)
-        if found is None:
-            self.forget(name)
-            raise unknown_topic(name)
-        with self._lock:
-            self._known[name] = at, found
-        return found
+        return self._known.get(name, anew=True)
 
     def forget(self, name: str) -> None:
         """Look a topic up anew next time."""
-        with self._lock:
-            self._known.pop(name, None)
+        self._known.forget(name)
 
     def names(self) -> list[str]:
         """Return the names of all topics that have a schema, sorted; those of the log's own are not among them."""
@@ -154,7 +137,7 @@ class Topics:
             UnknownTopicError: It was never created.
             LogError: Partitions or cleanup differ, or a column would change its type; nothing was changed.
         """
-        known = self.look(spec.name)
+        known = self._known.ask(spec.name)
         check_alter(known.spec, spec)
         if same_spec(known.spec, spec) and not known.drift:
             return
@@ -164,7 +147,7 @@ class Topics:
         self._set(known, settings, validate_only=True)
         self._registry.register(subject(known.real), avro)
         self._set(known, settings, validate_only=False)
-        self.look(spec.name)
+        self._known.ask(spec.name)
 
     def check(self, spec: TopicSpec, known: Topic | None) -> None:
         """Ask the cluster whether a topic would be made as declared, or changed; it is not.
@@ -201,21 +184,44 @@ class Topics:
         """Make topics: all is asked for and nothing made first, then the schemas, then the topics."""
         made = [self._new(spec) for spec in new.values()]
         self._submit(made, validate_only=True)
-        schemas = {name: self._schema(spec) for name, spec in new.items()}
+        schemas = {name: self._new_schema(spec) for name, spec in new.items()}
         for name, avro in schemas.items():
             self._registry.register(subject(self._real(name)), avro)
         self._submit(made, validate_only=False)
         for name in new:
             self._await(self._real(name), present=True)
-            self._await_known(name)
+            self.await_known(name)
 
-    def _schema(self, spec: TopicSpec) -> Mapping[str, object]:
-        """Return the schema to register for a new topic; one left by a topic that is gone, or never came, goes."""
-        avro, name = declared(spec.schema, spec.name), subject(self._real(spec.name))
-        known = self._registry.latest(name)
-        if known is not None and dict(known.schema) != avro:
-            self._registry.delete(name)
+    def leftover(self, spec: TopicSpec) -> str | None:
+        """Return the subject that a new topic would have where it holds other columns; None where it does not.
+
+        Where one registry serves several clusters, the topic may be on another one.
+        """
+        return subject(self._real(spec.name)) if self._schema(spec) is None else None
+
+    def _new_schema(self, spec: TopicSpec) -> Mapping[str, object]:
+        avro = self._schema(spec)
+        if avro is None:
+            left = subject(self._real(spec.name))
+            raise LogError(
+                f"the registry has other columns under {left} than the new topic {spec.name} is declared with",
+                hint="use another prefix if they belong to another cluster; else delete that subject",
+                topic=spec.name,
+                subject=left,
+            )
         return avro
+
+    def _schema(self, spec: TopicSpec) -> Mapping[str, object] | None:
+        """Return the schema to register for a new topic, or None where its subject holds other columns."""
+        made = declared(spec.schema, spec.name)
+        known = self._registry.latest(subject(self._real(spec.name)))
+        if known is None:
+            return made
+        try:
+            made = declared(spec.schema, spec.name, columns_of(known.schema))
+        except SchemaError:
+            return None
+        return made if dict(known.schema) == made else None
 
     def _check_schema(self, name: str, avro: Mapping[str, object]) -> None:
         if reasons := self._registry.incompatible(subject(self._real(name)), avro):
@@ -271,18 +277,26 @@ class Topics:
                 raise LogBusyError(f"the topic {real} {what}", hint="check the brokers, then try again", topic=real)
             self._clock.sleep(_LOOK_S)
 
-    def _await_known(self, name: str) -> None:
-        """Look at a topic that is there, until no broker that is asked has yet to hear of it."""
+    def await_known(self, name: str) -> Topic:
+        """Return a topic that is there, once no broker that is asked has yet to hear of it.
+
+        Raises:
+            UnknownTopicError: None has heard of it for as long as any request may take.
+        """
         until = self._clock.monotonic() + self._options.request_timeout_s
         while True:
             try:
-                self.look(name)
+                return self._known.ask(name)
             except UnknownTopicError:
                 if self._clock.monotonic() > until:
                     raise
-            else:
-                return
             self._clock.sleep(_LOOK_S)
+
+    def _asked(self, name: str) -> Topic:
+        found = self._found(name)
+        if found is None:
+            raise unknown_topic(name)
+        return found
 
     def _found(self, name: str) -> Topic | None:
         real = self._real(name)
@@ -317,11 +331,14 @@ class Topics:
             admin = self._clients.admin  # kept until it has answered
             asked = admin.describe_topics(TopicCollection([real]), request_timeout=self._options.request_timeout_s)
             try:
-                return asked[real].result()
+                found = asked[real].result()
             except KafkaException as error:
                 if error.args[0].code() not in UNKNOWN_TOPIC:
                     raise
-        return None
+                found = None
+        admin.poll(0)  # what was said before the answer counts no more
+        self._clients.trouble.answered()
+        return found
 
     def _settings(self, name: str, real: str) -> dict[str, str]:
         resource = ConfigResource(ResourceType.TOPIC, real)
@@ -337,13 +354,23 @@ class Topics:
         return self._options.prefix + name
 
 
-def ensure(topics: Topics, spec: TopicSpec) -> Topic:
-    """Return a topic of the log's own, which is created when it is first needed."""
+def ensure(topics: Topics, spec: TopicSpec, *along: TopicSpec) -> Topic:
+    """Return a topic of the log's own, which is created when it is first needed.
+
+    Args:
+        topics: Of the cluster.
+        spec: What it is.
+        along: What is created with it.
+    """
     try:
         return topics.find(spec.name)
     except UnknownTopicError:
-        topics.create([spec])
-        return topics.find(spec.name)
+        try:
+            topics.create([spec, *along])
+        except LogError as error:  # somebody else may have been quicker
+            if error.ids.get("code") != _EXISTS:
+                raise
+        return topics.await_known(spec.name)
 
 
 def _partitions(described: Any | None) -> list[Any]:

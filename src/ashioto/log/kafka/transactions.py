@@ -15,9 +15,8 @@ from ashioto.log.kafka.write import send
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import Producer
-
     from ashioto.log.kafka.client import Clients
+    from ashioto.log.kafka.producer import ColumnProducer
     from ashioto.log.kafka.topics import Topic
     from ashioto.log.kafka.write import Outgoing
 
@@ -68,7 +67,7 @@ class Transactor:
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients, self._name = clients, name
-        self._producer: Producer | None = None
+        self._producer: ColumnProducer | None = None
 
     @property
     def ready(self) -> bool:
@@ -87,9 +86,9 @@ class Transactor:
         """Let go of the producer without another word to the cluster."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaException, SystemError):  # one that was shut out says so at every call
+            with suppress(KafkaException):  # one that was shut out says so at every call
                 producer.purge()
-                producer.poll(0)
+            producer.close()
 
     def write(self, found: Sequence[Outgoing]) -> None:
         """Write records, all or none.
@@ -108,11 +107,12 @@ class Transactor:
             producer.begin_transaction()
             send(producer, found, in_transaction=True)
             left = producer.flush(options.transaction_timeout_s)
-        except (KafkaException, SystemError) as error:
+        except KafkaException as error:
             self._give_up(producer)
-            raise NotCommittedError(_kafka_error(error), None) from error
+            raise NotCommittedError(error.args[0], None) from error
         if left or not all(one.arrived for one in found):
             failed = next((one.failed for one in found if one.failed is not None), None)
+            failed = producer.spoilt or failed
             self._give_up(producer)
             raise NotCommittedError(failed or KafkaError(KafkaError._TIMED_OUT), None)  # noqa: SLF001
         began = _CLOCK.monotonic()
@@ -124,24 +124,16 @@ class Transactor:
         if _CLOCK.monotonic() - began >= self._clients.resend_s:
             self.drop()  # it may have been sent twice: the one that comes late would end the next transaction
 
-    def _give_up(self, producer: Producer) -> None:
+    def _give_up(self, producer: ColumnProducer) -> None:
         """Abort, so that readers need not wait until the transaction times out."""
-        with suppress(KafkaException, SystemError):  # shut out, or out of reach: the cluster aborts it
+        with suppress(KafkaException):  # shut out, or out of reach: the cluster aborts it
             producer.purge()
             producer.abort_transaction(_ABORT_S)
         self.drop()
 
 
-def _kafka_error(error: KafkaException | SystemError) -> KafkaError:
-    cause = error if isinstance(error, KafkaException) else error.__cause__
-    if isinstance(cause, KafkaException):
-        found: KafkaError = cause.args[0]
-        return found
-    raise error
-
-
 def _probe(found: Sequence[Outgoing]) -> Probe | None:
     for one in found:
-        if one.offsets:
-            return Probe(topic=one.topic, partition=one.partition, offset=one.offsets[-1])
+        if len(one.offsets):
+            return Probe(topic=one.topic, partition=one.partition, offset=int(one.offsets[-1]))
     return None

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError
 
-from ashioto.errors import LogBusyError
-from ashioto.log.kafka.errors import NOBODY, log_error
+from ashioto.errors import LogBusyError, LogError
+from ashioto.log.kafka.errors import MAYBE_WRITTEN, NOBODY, log_error
 from ashioto.log.kafka.transactions import NotCommittedError, Transactor
 from ashioto.log.kafka.write import send
 from ashioto.log.leases import FREE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from confluent_kafka import Producer
+    from collections.abc import Callable, Iterator
 
     from ashioto.log.kafka.client import Clients
+    from ashioto.log.kafka.producer import ColumnProducer
     from ashioto.log.kafka.transactions import Probe
     from ashioto.log.kafka.write import Outgoing
 
@@ -36,7 +36,7 @@ class Writers:
 
     def __init__(self, clients: Clients, committed: Callable[[Probe], bool]) -> None:
         self._clients, self._committed = clients, committed
-        self._plain: Producer | None = None
+        self._plain: ColumnProducer | None = None
         self._making, self._writing = threading.Lock(), threading.Lock()
         name = f"{clients.options.prefix}{clients.options.transactions}.{FREE}{uuid.uuid4().hex}"
         self._transactor = Transactor(clients, name)
@@ -52,7 +52,7 @@ class Writers:
         """
         rows = sum(len(one.keys) for one in found)
         if rows == 1:
-            self._write_one(next(one for one in found if one.keys))
+            self._write_one(next(one for one in found if len(one.keys)))
         elif rows:
             with self._writing:
                 self._write_all(found)
@@ -63,7 +63,9 @@ class Writers:
         with self._writing:
             self._transactor.drop()
         with self._making:
-            self._plain = None
+            plain, self._plain = self._plain, None
+        if plain is not None:
+            plain.close()
 
     def _write_one(self, one: Outgoing) -> None:
         with self._making:
@@ -80,6 +82,8 @@ class Writers:
         if failed.fatal():
             with self._making:
                 self._plain = None
+        if failed.code() in MAYBE_WRITTEN:
+            raise unknown_outcome(one.topic.spec.name, options.bootstrap)
         raise log_error(failed, options.bootstrap, topic=one.topic.spec.name, trouble=self._clients.trouble)
 
     def _write_all(self, found: list[Outgoing]) -> None:
@@ -99,13 +103,26 @@ class Writers:
                 return
 
     def _is_committed(self, probe: Probe) -> bool:
-        self._transactor.begin()
-        return self._committed(probe)
+        with finding_out(probe, self._clients.options.bootstrap):
+            self._transactor.begin()
+            return self._committed(probe)
 
 
-def unknown_outcome(probe: Probe, bootstrap: str) -> LogBusyError:
+@contextmanager
+def finding_out(probe: Probe, bootstrap: str) -> Iterator[None]:
+    """Find out in a block what became of a transaction.
+
+    Raises:
+        LogBusyError: The block could not: nobody can say whether the transaction was committed.
+    """
+    try:
+        yield
+    except LogError as error:
+        raise unknown_outcome(probe.topic.spec.name, bootstrap) from error
+
+
+def unknown_outcome(topic: str, bootstrap: str) -> LogBusyError:
     """Return the error for an append of which nobody can say whether it was written."""
-    topic = probe.topic.spec.name
     return LogBusyError(
         f"nobody can say whether an append to {topic} was written: Kafka at {bootstrap} does not answer",
         hint="look for it before it is written again",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from ashioto.clock import ManualClock
 from ashioto.errors import LogBusyError, LogError, LogFullError, UnknownTopicError
 from ashioto.log.kafka.errors import Trouble, kafka_errors
 
@@ -34,6 +35,24 @@ def test_a_wrong_password_is_named_where_the_cluster_only_seems_silent() -> None
     with pytest.raises(LogError, match="does not let this client in") as caught, kafka_errors("k:1", trouble=trouble):
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
     assert "password" in caught.value.hint
+
+
+@pytest.mark.parametrize("what", ["answered", "cut off", "later"])
+def test_a_handshake_that_failed_once_does_not_explain_later_silence(what: str) -> None:
+    clock = ManualClock()
+    trouble = Trouble(clock)
+    trouble(KafkaError(KafkaError._SSL, "handshake failed"))
+    clock.advance(30_000)
+    trouble(KafkaError(KafkaError._ALL_BROKERS_DOWN))  # follows every failure, also of a login
+    assert trouble.login is not None
+    if what == "answered":
+        trouble.answered()
+    elif what == "cut off":
+        trouble(KafkaError(KafkaError._TRANSPORT))
+    else:
+        clock.advance(10_000)
+    with pytest.raises(LogBusyError, match="does not answer"), kafka_errors("k:1", trouble=trouble):
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
 
 def test_an_error_inside_another_is_found() -> None:
