@@ -296,13 +296,13 @@ class RacingLog:
         """Read records."""
         return self.inner.read(topic, partition, offset, max_rows=max_rows)
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """Return where a topic ends."""
-        return self.inner.end_offsets(topic)
+        return self.inner.end_offsets(topic, committed=committed)
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
         """View a topic."""
-        return self.inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse)
+        return self.inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)

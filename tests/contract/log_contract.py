@@ -130,6 +130,8 @@ class LogContract:
         assert info.spec.schema.metadata == {b"entity": b"Rate"}
         assert (info.start_offsets, info.end_offsets) == ({0: 0, 1: 0}, {0: 0, 1: 1})
         assert log.end_offsets("t.kept") == info.end_offsets
+        written = log.end_offsets("t.kept", committed=False)
+        assert all(written[partition] >= end for partition, end in info.end_offsets.items())
 
     def test_records_come_back_whole_in_order(self, topics: Log) -> None:
         topics.append([batch("t.ticks", [("a", 1), ("b", 2)])])

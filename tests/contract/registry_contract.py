@@ -72,6 +72,9 @@ class RegistryContract:
         client.register(subject, avro(NARROW))
         assert client.compatibility(subject) == "BACKWARD_TRANSITIVE"
 
+    def test_where_nothing_is_set_the_level_is_that_of_the_registry(self, client: SchemaRegistry, subject: str) -> None:
+        assert client.compatibility(subject) in {"NONE", "BACKWARD"}
+
     def test_a_level_that_somebody_has_set_stays(self, client: SchemaRegistry, subject: str) -> None:
         client.register(subject, avro(NARROW))
         client.set_compatibility(subject, "FULL_TRANSITIVE")

@@ -57,6 +57,23 @@ def test_a_view_waits_until_nothing_is_hidden(
         ends.join()
 
 
+def test_who_does_not_wait_sees_what_readers_see_and_knows_how_much_is_hidden(
+    kafka: str, registry: str, unique: str, tmp_path: Path, opened: Producer
+) -> None:
+    with open_kafka_log(kafka, registry, unique, tmp_path, visible_timeout_s=0.05) as log:
+        log.create([STATE])
+        log.append([record(1)])
+        begin(opened, unique)
+        log.append([record(2)])
+        assert log.view("state", settled=False).data.to_pylist() == [{"x": 1}]
+        written = log.end_offsets("state", committed=False)
+        assert written[0] == log.end_offsets("state")[0] + 2
+        opened.abort_transaction(30)
+        assert log.view("state").data.to_pylist() == [{"x": 2}]
+        assert log.end_offsets("state")[0] >= written[0], "whoever waits for it gets there"
+        assert log.view("state", settled=False).data.to_pylist() == [{"x": 2}]
+
+
 def test_a_view_that_waits_for_too_long_says_so(
     kafka: str, registry: str, unique: str, tmp_path: Path, opened: Producer
 ) -> None:

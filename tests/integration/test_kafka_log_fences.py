@@ -126,7 +126,7 @@ def test_what_became_of_an_append_whose_commit_was_not_answered_is_found_out(
         inner(self, found)
         if not really:  # as if its records had been aborted: where they would be, there is the end of a transaction
             for one in found:
-                one.offsets[-1:] = [log.end_offsets(one.topic.spec.name)[0] - 1]
+                one.offsets[-1:] = log.end_offsets(one.topic.spec.name)[0] - 1
         self.drop()
         raise NotCommittedError(KafkaError(KafkaError._TIMED_OUT, retriable=True), _probe(found))
 
@@ -145,6 +145,6 @@ def test_a_newer_writer_is_not_shut_out_by_an_older_one_that_tries(log: KafkaLog
     for _ in range(3):
         with pytest.raises(StaleEpochError):
             log.append(batches(1, 9), fence=Fence(name=FENCE, epoch=1))
-        assert other._fenced[FENCE]._transactor.ready
+        assert other._fenced._kept[FENCE].writer._transactor.ready
         other.append(batches(2, 2), fence=Fence(name=FENCE, epoch=2))
     assert xs_of(log, "t.state") == [0, 1, 2, 2, 2]

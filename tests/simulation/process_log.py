@@ -86,16 +86,19 @@ class ProcessLog:
         rows = min(max_rows, self._process.read_rows)
         return self._call("read", lambda: self._inner.read(topic, partition, offset, max_rows=rows))
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """Return the end offsets of a topic."""
-        return self._call("end_offsets", lambda: self._inner.end_offsets(topic))
+        return self._call("end_offsets", lambda: self._inner.end_offsets(topic, committed=committed))
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
         """View a compact topic."""
-        return self._call("view", lambda: self._inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse))
+        return self._call(
+            "view",
+            lambda: self._inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled),
+        )
 
     def _call(self, what: str, does: Callable[[], _T]) -> _T:
         self._world.called()

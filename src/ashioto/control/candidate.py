@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ashioto.clock import Clock
     from ashioto.control.election import Election
+    from ashioto.errors import LogError
 
 
 class Candidate:
@@ -33,7 +34,7 @@ class Candidate:
         self.epoch: int | None = None
         self._clock, self._logger, self._label, self._renew_s = clock, logger, label, renew_s
         self._next = clock.monotonic()
-        self._told = False
+        self._told = self._warned = False
 
     @property
     def fence(self) -> Fence | None:
@@ -49,16 +50,12 @@ class Candidate:
         """Try to get the role, if it is time to; returns what its writes carry now, or None."""
         if self.wait_s > 0:
             return None
-        self.epoch = self._elected()
-        if self.epoch is not None:
-            self._told = False
-            self._next = self._clock.monotonic() + self._renew_s
-            return self.fence
         self._next = self._clock.monotonic() + CAMPAIGN_S
-        if not self._told:
-            self._told = True
-            self._logger.info("%sstands by, %s is active", self._label, self.election.leader() or "another process")
-        return None
+        try:
+            self._campaign()
+        except (LogBusyError, LogFullError) as error:
+            self._warn("the lease could not be taken", error)
+        return self.fence
 
     def keep(self) -> None:
         """Renew the role, if it has it and it is time to.
@@ -72,10 +69,12 @@ class Candidate:
         try:
             self.election.renew()
         except (LogBusyError, LogFullError) as error:  # the fence keeps others out until somebody really takes over
-            self._logger.warning("%sthe lease could not be renewed: %s", self._label, error.message)
+            self._warn("the lease could not be renewed", error)
         except LeaseLostError:
             self.epoch = None
             raise
+        else:
+            self._warned = False
 
     def again(self) -> Fence | None:
         """Take a new epoch of the role that it has; returns what its writes carry now, or None without a new one."""
@@ -91,9 +90,18 @@ class Candidate:
             self.election.resign()
             self.epoch = None
 
-    def _elected(self) -> int | None:
-        try:
-            return self.election.campaign()
-        except LogFullError as error:
-            self._logger.warning("%sthe lease could not be taken: %s", self._label, error.message)
-            return None
+    def _campaign(self) -> None:
+        self.epoch = self.election.campaign()
+        if self.epoch is not None:
+            self._told = False
+            self._next = self._clock.monotonic() + self._renew_s
+        elif not self._told:
+            self._logger.info("%sstands by, %s is active", self._label, self.election.leader() or "another process")
+            self._told = True
+        self._warned = False
+
+    def _warn(self, what: str, error: LogError) -> None:
+        """Tell once what goes wrong, until it goes well again."""
+        if not self._warned:
+            self._warned = True
+            self._logger.warning("%s%s: %s", self._label, what, error.message)

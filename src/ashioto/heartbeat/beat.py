@@ -283,7 +283,7 @@ class SpecBeat:
         """
         if not due:
             return {}
-        cuts = self._log.end_offsets(self.spec.source_topic)
+        cuts = self._ends()
         if self._hold is None or all(marker.kind == "live" for marker, _ in due):
             return cuts
         held = self._hold.begin(until, cuts, is_again=is_again)
@@ -292,11 +292,14 @@ class SpecBeat:
         self._held = held
         return None
 
+    def _ends(self) -> Mapping[int, int]:
+        """Return where the source ends, behind all ticks that were acknowledged, also those that are hidden still."""
+        return self._log.end_offsets(self.spec.source_topic, committed=False)
+
     def _append(self, portion: _Portion, sender: Sender, now: int) -> None:
         batches = marker_batches(self.spec, portion.due, portion.cuts, sender.fence.epoch)
         if self._set:  # whatever is sent next follows it
-            ends = self._log.end_offsets(self.spec.source_topic)
-            batches = [*clock_batches(self.spec, self.sent, ends, sender.fence.epoch), *batches]
+            batches = [*clock_batches(self.spec, self.sent, self._ends(), sender.fence.epoch), *batches]
         offset, grace = self.followed.offset, self.spec.grace_ms
         if portion.again:
             offset, grace = self._state_offset, self._state_grace

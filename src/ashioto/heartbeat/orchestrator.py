@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto.control.specs import heartbeat_specs
 from ashioto.control.state import state_batch
-from ashioto.control.topics import HB_SPECS
+from ashioto.control.topics import HB_SPECS, HB_STATE
 from ashioto.errors import (
     AshiotoError,
     LogBusyError,
@@ -19,12 +19,14 @@ from ashioto.errors import (
 from ashioto.heartbeat.beat import Sender, SpecBeat
 from ashioto.heartbeat.checks import ScheduleEnds
 from ashioto.heartbeat.deadlines import Deadlines
+from ashioto.heartbeat.hold import LOOK_S
 from ashioto.heartbeat.options import HeartbeatOptions
+from ashioto.heartbeat.visible import VisibleLog
 from ashioto.observe.logs import fields
 from ashioto.observe.metrics import HeartbeatMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ashioto.clock import Clock
     from ashioto.control.specs import HeartbeatSpec
@@ -36,10 +38,16 @@ LOG: Final = logging.getLogger("ashioto.heartbeat")
 _CATCH_UP_MS: Final = 1_000
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Orchestrator:
     """Serves every specification of one context.
 
-    While it stands by it follows specifications and schedules, so that it can begin at once.
+    While it stands by it follows specifications and schedules, so that it can begin at once. It never waits for what
+    somebody's open append hides, since its lease would end meanwhile: it looks again later. Where a specification can
+    only go on from a state that may be hidden, the others do not wait for it.
 
     Args:
         log: Where everything is.
@@ -66,7 +74,7 @@ class Orchestrator:
     ) -> None:
         self.context = context
         self._replaying = replaying
-        self._log, self._env, self._clock, self._hold = log, env, clock, hold
+        self._log, self._env, self._clock, self._hold = VisibleLog(log), env, clock, hold
         self._options = HeartbeatOptions() if options is None else options
         self._metrics = HeartbeatMetrics() if metrics is None else metrics
         self._sender: Sender | None = None
@@ -74,6 +82,8 @@ class Orchestrator:
         self._specs: dict[str, HeartbeatSpec] = {}
         self._offsets: dict[int, int] | None = None
         self._problems: dict[str, str] = {}
+        self._waiting: dict[str, Mapping[int, int] | None] = {}
+        """Which beats are to begin, and how far the states must be seen for that; None where that was not asked yet."""
         self._deadlines = Deadlines()
         self._ends = ScheduleEnds(self._options.warn_days, self._metrics)
         self._watch_at = 0.0
@@ -115,11 +125,11 @@ class Orchestrator:
             fence: Under which the log accepts it; taken before this is called.
             holder: Its name, for people.
         """
+        self._sender = Sender(fence=fence, holder=holder, since_ms=self._clock.now_ms())
+        self._waiting = dict.fromkeys(self._beats)
         self._watch_at = 0.0
         self.watch()
-        self._sender = Sender(fence=fence, holder=holder, since_ms=self._clock.now_ms())
-        for name, beat in list(self._beats.items()):
-            self._promote(name, beat)
+        self._begin()
 
     def rewind(self, fence: Fence, at: int) -> None:
         """Go on from another moment under a new epoch, as after the clock was set for a replay.
@@ -130,12 +140,16 @@ class Orchestrator:
         """
         holder = "" if self._sender is None else self._sender.holder
         self._sender = Sender(fence=fence, holder=holder, since_ms=self._clock.now_ms())
+        self._waiting.clear()  # where the last sender stood does not count any more
         for name, beat in self._beats.items():
             beat.rewind(at)
             self._schedule(name, beat)
 
-    def step(self) -> int:
+    def step(self, keep: Callable[[], None] = _nothing) -> int:
         """Send what is due now, at most one append of each specification.
+
+        Args:
+            keep: Called before each of them, to keep the role however long they take.
 
         Returns:
             How many markers were sent.
@@ -144,9 +158,11 @@ class Orchestrator:
             StaleEpochError: Somebody else has taken over; nothing was sent.
         """
         self.watch()
+        self._begin()
         count = 0
         now = self._clock.now_ms()
         for name in self._deadlines.take(now):
+            keep()
             count += self._turn(name, self._beats[name])
         return count
 
@@ -155,15 +171,17 @@ class Orchestrator:
         return self._deadlines.first()
 
     def watch_s(self) -> float:
-        """Return in how many seconds changes are looked for again."""
-        return max(self._watch_at - self._clock.monotonic(), 0.0)
+        """Return in how many seconds changes are looked for again, or states that are hidden still."""
+        left = max(self._watch_at - self._clock.monotonic(), 0.0)
+        return min(left, LOOK_S) if self._waiting else left
 
     def hand_over(self) -> None:
         """Record that sending has ended; the lease is handed back after this."""
         sender, now = self._sender, self._clock.now_ms()
         if sender is None:
             return
-        states = [state_batch(beat.key, beat.state(sender, now, mode="stopped")) for beat in self._beats.values()]
+        begun = [beat for name, beat in self._beats.items() if name not in self._waiting]
+        states = [state_batch(beat.key, beat.state(sender, now, mode="stopped")) for beat in begun]
         self._sender = None
         if states:
             self._log.append(states, fence=sender.fence)
@@ -211,7 +229,7 @@ class Orchestrator:
         self._metrics.watermark(name, last_hb_ms=beat.sent)
 
     def _schedule(self, name: str, beat: SpecBeat, *, not_before: int | None = None) -> None:
-        if self._sender is None:
+        if self._sender is None or name in self._waiting:
             return
         wake = beat.wake_ms(self._clock.now_ms())
         self._deadlines.put(name, wake if not_before is None else max(wake, not_before))
@@ -244,19 +262,31 @@ class Orchestrator:
         self._beats[name] = beat
         self._ends.look(name, beat, self._clock.now_ms())
         if self._sender is not None:
-            self._promote(name, beat)
+            self._waiting[name] = None
+            self._deadlines.drop(name)
 
-    def _promote(self, name: str, beat: SpecBeat) -> None:
-        try:
+    def _begin(self) -> None:
+        """Have specifications go on from where the last sender stood, once nothing hides that any more."""
+        for name, wanted in list(self._waiting.items()):
+            try:
+                self._promote(name, self._log.end_offsets(HB_STATE, committed=False) if wanted is None else wanted)
+            except UnknownTopicError as error:
+                self._drop(name, error)
+
+    def _promote(self, name: str, wanted: Mapping[int, int]) -> None:
+        """Have a specification begin, if states are seen up to where they ended once nobody else could write them."""
+        self._waiting[name] = wanted
+        seen = self._log.end_offsets(HB_STATE)
+        if all(seen[partition] >= end for partition, end in wanted.items()):
+            beat = self._beats[name]
             beat.promote(self._clock.now_ms(), replaying=self._replaying())
-        except UnknownTopicError as error:
-            self._drop(name, error)
-        else:
+            del self._waiting[name]
             self._schedule(name, beat)
 
     def _drop(self, name: str, error: AshiotoError) -> None:
         """Serve a specification no more until its problem is solved; the others go on."""
         self._beats.pop(name, None)
+        self._waiting.pop(name, None)
         self._deadlines.drop(name)
         self._retry_at = self._clock.monotonic() + self._options.retry_s
         self._metrics.problem(name, present=True)
@@ -266,6 +296,7 @@ class Orchestrator:
 
     def _forget(self, name: str) -> None:
         self._beats.pop(name, None)
+        self._waiting.pop(name, None)
         self._deadlines.drop(name)
         self._problems.pop(name, None)
         self._ends.forget(name)

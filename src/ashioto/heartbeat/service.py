@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ashioto.control.candidate import Candidate
 from ashioto.control.election import RENEW_S
-from ashioto.errors import LeaseLostError, LogError, StaleEpochError
+from ashioto.errors import LeaseLostError, LogBusyError, LogError, LogFullError, StaleEpochError
 from ashioto.observe.logs import fields
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("ashioto.heartbeat")
 _LONGEST_S: Final = 0.5
+_TELL_S: Final = 60.0
+"""How often it is told that the log is not to be used, seconds."""
 
 RoleMode = Literal["standby", "active", "stopped"]
 
@@ -50,8 +52,8 @@ class ContextRole:
         self.orchestrator, self.election = orchestrator, election
         self.mode: RoleMode = "standby"
         self.epoch = 0
-        self._is_ready = False
-        self._holder, self._metrics = holder, metrics
+        self._holder, self._clock, self._metrics = holder, clock, metrics
+        self._tell_at = clock.monotonic()
         self._role = Candidate(election, clock=clock, logger=LOG, label=f"{self.context}: ", renew_s=renew_s)
 
     @property
@@ -62,16 +64,24 @@ class ContextRole:
     def step(self) -> int:
         """Campaign, or renew and send what is due; returns how many markers were sent.
 
+        A log that is busy or full, or a cluster that does not answer, is tried again. Who was replaced meanwhile learns
+        it from the first answer.
+
         Raises:
             LeaseLostError: Somebody else has taken over.
         """
-        if self.mode == "standby":
-            self._stand_by()
-        if self.mode != "active":
+        try:
+            if self.mode == "standby":
+                self._stand_by()
+            return self._send() if self.mode == "active" else 0
+        except (LogBusyError, LogFullError) as error:
+            self._tell(error)
             return 0
+
+    def _send(self) -> int:
         try:
             self._role.keep()
-            return self.orchestrator.step()
+            return self.orchestrator.step(self._role.keep)
         except (StaleEpochError, LeaseLostError) as error:
             self._lost()
             raise LeaseLostError(
@@ -119,13 +129,16 @@ class ContextRole:
     def _stand_by(self) -> None:
         if self._role.wait_s > 0:
             return
-        if not self._is_ready:
-            self.orchestrator.watch()
-            self._is_ready = True
+        self.orchestrator.watch()
         if (fence := self._role.campaign()) is not None:
             self.epoch = fence.epoch
             self._turn("active")
             self.orchestrator.promote(fence, self._holder)
+
+    def _tell(self, error: LogError) -> None:
+        if self._clock.monotonic() >= self._tell_at:
+            self._tell_at = self._clock.monotonic() + _TELL_S
+            LOG.warning("%s: %s; tried again", self.context, error.message, extra=fields(context=self.context))
 
     def _lost(self) -> None:
         self._turn("stopped")

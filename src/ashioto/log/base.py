@@ -194,13 +194,29 @@ class Log(Protocol):
         """
         ...
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
-        """Return the offset of the next record, by partition."""
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
+        """Return the offset of the next record, by partition.
+
+        Args:
+            topic: Name of the topic.
+            committed: Whether up to where readers see records now; else also behind those that are durable and that the
+                open append of somebody else hides for a while. Readers get there, whatever becomes of that.
+        """
         ...
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
-        """Return the newest record of each key in `[start, stop)` of a compact topic, in key order, by its index."""
+        """Return the newest record of each key in `[start, stop)` of a compact topic, in key order, by its index.
+
+        Args:
+            topic: Name of the topic.
+            start: The first key, or None.
+            stop: The key behind the last, or None.
+            limit: At most so many; None for all.
+            reverse: From the last key to the first.
+            settled: Whether to wait for what was committed before and is hidden by the open append of somebody else;
+                else it shows what readers see now, at least up to what `end_offsets` has said before.
+        """
         ...

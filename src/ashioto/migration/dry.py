@@ -44,16 +44,16 @@ class DryLog:
         """Return records from an offset on."""
         return self._log.read(topic, partition, offset, max_rows=max_rows)
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """Return the offset of the next record, by partition."""
-        return self._log.end_offsets(topic)
+        return self._log.end_offsets(topic, committed=committed)
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
         """Return the newest record of each key in a range."""
-        return self._log.view(topic, start=start, stop=stop, limit=limit, reverse=reverse)
+        return self._log.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)
 
 
 def _appended(batch: Batch, end: int) -> Appended:

@@ -62,6 +62,10 @@ class CrashingLog:
         """Return what the inner log says before; nothing where it takes what it is given."""
         return self.inner.refusals(new, changed) if isinstance(self.inner, Preflight) else {}
 
+    def leftovers(self, new: Sequence[TopicSpec]) -> dict[str, str]:
+        """Return what stands in the way of topics that do not exist, where the log inside can say that."""
+        return self.inner.leftovers(new) if isinstance(self.inner, Preflight) else {}
+
     def topics(self) -> list[str]:
         """Return the names of the topics of the inner log."""
         return cast("LogAdmin", self.inner).topics()
@@ -99,16 +103,16 @@ class CrashingLog:
         """Read from the inner log."""
         return self.inner.read(topic, partition, offset, max_rows=max_rows)
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """Return the end offsets of the inner log."""
-        return self.inner.end_offsets(topic)
+        return self.inner.end_offsets(topic, committed=committed)
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
         """View a topic of the inner log."""
-        return self.inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse)
+        return self.inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)
 
     def _effect(self, what: str, does: Callable[[], _T]) -> _T:
         self.effects += 1

@@ -180,7 +180,7 @@ class MemoryLog:
                 rows += len(part.keys) - skip
             return concat_slices(parts, max_rows) if parts else None
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:  # noqa: ARG002  # here nothing is hidden
         """Return the offset of the next record, by partition.
 
         Raises:
@@ -192,7 +192,7 @@ class MemoryLog:
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,  # noqa: ARG002  # here nothing is hidden
     ) -> ViewPage:  # fmt: skip
         """Return the newest record of each key in `[start, stop)` of a compact topic, in key order.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime  # noqa: TC003  # read when a class is declared
 from decimal import Decimal  # noqa: TC003  # read when a class is declared
@@ -18,7 +19,7 @@ from ashioto.engines.embedded import versions
 from ashioto.engines.embedded.host import IDLE_S
 from ashioto.engines.embedded.progress import progress_key, read_progress, version_progress
 from ashioto.engines.embedded.topics import OFFSETS
-from ashioto.errors import InputError, LeaseLostError, LogFullError, StaleEpochError, UnsupportedError
+from ashioto.errors import InputError, LeaseLostError, LogBusyError, LogFullError, StaleEpochError, UnsupportedError
 from ashioto.testing.memory_log import MemoryLog
 
 if TYPE_CHECKING:
@@ -138,6 +139,32 @@ def test_a_host_that_reads_back_for_long_keeps_its_role_meanwhile() -> None:
     assert found.market.clock.monotonic() - since > 4
     assert slow.is_active
     assert len(slow.runners) == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_cluster_that_does_not_answer_ends_no_host(is_first: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001  # a case
+    caplog.set_level(logging.WARNING)
+    found = site()
+    found.register(version_of(MINUTES.plan))
+    one, two = found.host("one"), found.host("two")
+    found.run(one)
+    two.step()
+    watched = one if is_first else two
+    ends, lease = found.leases.end_offsets, found.leases.lease
+
+    def silent(*_: object, **__: object) -> None:
+        raise LogBusyError("Kafka does not answer", hint="wait")
+
+    found.leases.end_offsets = found.leases.lease = silent  # type: ignore[method-assign,assignment]
+    for _ in range(5):
+        watched.step()
+        found.market.clock.advance(200)
+    found.leases.end_offsets, found.leases.lease = ends, lease  # type: ignore[method-assign]
+    assert (one.is_active, two.is_active) == (True, False)
+    assert sum("what is registered" in r.message for r in caplog.records) == 1
+    found.market.send(trade("A", 1))
+    found.run(one)
+    assert [row["ticks"] for row in found.market.bars("1m")] == [1]
 
 
 def test_a_standby_makes_the_kernels_ready_and_leaves_bad_plans_for_later() -> None:

@@ -306,9 +306,9 @@ class CountingLog(MemoryLog):
 
     looks = viewed = 0
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         self.looks += "_bars_" in topic
-        return super().end_offsets(topic)
+        return super().end_offsets(topic, committed=committed)
 
     def view(self, topic: str, **options: Any) -> ViewPage:
         page = super().view(topic, **options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 from tests.support_engine import DAY, HOUR, MINUTE, START, Market, Trade, bars, columns, trade
+from tests.support_hidden import HidingLog
 from tests.support_host import Site, version_of
 
 import ashioto as ao
@@ -99,6 +100,27 @@ def test_a_first_version_on_empty_topics_has_nothing_to_sweep() -> None:
     host = found.host()
     host.step()
     assert version_progress(found.market.log, ("dev", "local"), "t", "q_v1")[0].rebuild is None
+
+
+def test_older_bars_that_are_hidden_when_it_begins_are_older_all_the_same() -> None:
+    log = HidingLog()
+    market = Market.of(ALL, hours=[("A", 0, HOUR)], log=log)
+    market.send(trade("A", 0))
+    market.run()
+    for name in ("t.trade", "t.trade_hb", "t.trade_bars_1m"):
+        log.hide(name)
+    page = log.view("t.trade_bars_1m", settled=False)
+    again = Batch(
+        topic="t.trade_bars_1m", partition=0, keys=pa.array(page.keys), timestamps=page.timestamps, data=page.data
+    )
+    log.append([again])
+    market.send(trade("A", MINUTE))
+    market.beat(2 * MINUTE)
+    begun = rebuild.begin_rebuild(log, ALL.plan, 0)
+    assert begun is not None
+    assert begun.floors["1m"] == log.end_offsets("t.trade_bars_1m", committed=False)[0]
+    assert begun.floors["1m"] > log.end_offsets("t.trade_bars_1m")[0]
+    assert (begun.target, begun.beats) == (2, log.end_offsets("t.trade_hb", committed=False)[0])
 
 
 def imported(market: Market, *starts: int) -> None:

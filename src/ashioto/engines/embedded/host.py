@@ -13,7 +13,7 @@ from ashioto.engines.embedded.keptlog import KeptLog
 from ashioto.engines.embedded.runner import EMIT_INTERVAL
 from ashioto.engines.embedded.versions import Site, Versions, plan_of
 from ashioto.engines.embedded.warmup import warm_up
-from ashioto.errors import AshiotoError, LeaseLostError, StaleEpochError, UnknownTopicError
+from ashioto.errors import AshiotoError, LeaseLostError, LogBusyError, LogFullError, StaleEpochError, UnknownTopicError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -58,6 +58,7 @@ class EngineHost:
         self._ready: set[str] = set()
         self._cold: list[Registration] = []
         self._moved = False
+        self._warned = False
 
     @property
     def is_active(self) -> bool:
@@ -76,6 +77,8 @@ class EngineHost:
 
     def step(self) -> bool:
         """Look what is to be run here, and let each query read and write once.
+
+        A log that is busy or full, or a cluster that does not answer, is tried again.
 
         Returns:
             Whether there was anything to do.
@@ -174,7 +177,18 @@ class EngineHost:
             versions.release(topic, partitions)
 
     def _follow(self) -> bool:
-        """Read what is registered, if that has changed; returns whether it had."""
+        """Read what is registered, if that has changed and can be read; returns whether it had."""
+        try:
+            found = self._followed()
+        except (LogBusyError, LogFullError) as error:
+            if not self._warned:
+                LOGGER.warning("what is registered cannot be read now: %s; tried again", error.message)
+            self._warned = True
+            return False
+        self._warned = False
+        return found
+
+    def _followed(self) -> bool:
         try:
             offsets = self._log.end_offsets(APPLIED)
         except UnknownTopicError:

@@ -46,15 +46,15 @@ class KeptLog:
         self._before()
         return self._inner.read(topic, partition, offset, max_rows=max_rows)
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """Return the end offsets of the inner log."""
         self._before()
-        return self._inner.end_offsets(topic)
+        return self._inner.end_offsets(topic, committed=committed)
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
         """View a topic of the inner log."""
         self._before()
-        return self._inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse)
+        return self._inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)

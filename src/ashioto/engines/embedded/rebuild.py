@@ -74,11 +74,12 @@ def begin_rebuild(log: Log, query: Query, partition: int, *, before: int = 0) ->
         partition: Number of the partition.
         before: Offset of the source up to which older versions have read.
     """
-    floors = {p.kind: log.end_offsets(_bars(query, p))[partition] for p in query.frames}
+    floors = {p.kind: log.end_offsets(_bars(query, p), committed=False)[partition] for p in query.frames}
     if not any(floors.values()):
         return None
-    beats = log.end_offsets(naming.heartbeat_topic(query.context, query.entity.name)) if query.continuous else {}
-    source = log.end_offsets(naming.topic(query.context, query.entity.name))
+    context, entity = query.context, query.entity.name
+    beats = log.end_offsets(naming.heartbeat_topic(context, entity), committed=False) if query.continuous else {}
+    source = log.end_offsets(naming.topic(context, entity), committed=False)
     return Rebuild(target=source[partition], beats=beats.get(partition, 0), floors=floors, before=before)
 
 

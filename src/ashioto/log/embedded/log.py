@@ -194,7 +194,7 @@ class EmbeddedLog:
             spec=found.spec, start_offsets={p: s for p, s, _ in rows}, end_offsets={p: e for p, _, e in rows}
         )
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:  # noqa: ARG002  # here nothing is hidden
         """Return the offset of the next record, by partition.
 
         Raises:
@@ -239,7 +239,7 @@ class EmbeddedLog:
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,  # noqa: ARG002  # here nothing is hidden
     ) -> ViewPage:  # fmt: skip
         """Return the newest record of each key in `[start, stop)` of a compact topic, in key order.
 

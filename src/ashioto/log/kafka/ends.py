@@ -78,9 +78,10 @@ class Ends:
         wanted = range(topic.spec.partitions) if partitions is None else partitions
         return self._ask(topic, _EARLIEST, wanted)
 
-    def behind(self, topic: Topic, partition: int, *, committed: bool) -> int:
-        """Return the end of a partition, also of records that are not committed yet."""
-        return self._ask(topic, _LATEST, [partition], committed=committed)[partition]
+    def written(self, topic: Topic, partitions: Sequence[int] | None = None) -> dict[int, int]:
+        """Return the offset of the next record by partition, also behind records that are not committed yet."""
+        wanted = range(topic.spec.partitions) if partitions is None else partitions
+        return self._ask(topic, _LATEST, wanted, committed=False)
 
     def wait(self, above: dict[tuple[str, int], int], topics: dict[str, Topic], timeout_s: float) -> bool:
         """Wait until readers see records.
@@ -113,10 +114,10 @@ class Ends:
         """
         options = self._clients.options
         until = self._clock.monotonic() + options.transaction_timeout_s + options.request_timeout_s
-        behind = self._ask(topic, _LATEST, range(topic.spec.partitions), committed=False)
+        written = self.written(topic)
         while True:
             found = self.of(topic)
-            if all(end >= behind[partition] for partition, end in found.items()):
+            if all(end >= written[partition] for partition, end in found.items()):
                 return found
             if self._clock.monotonic() >= until:
                 raise LogBusyError(

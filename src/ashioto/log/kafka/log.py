@@ -14,6 +14,7 @@ from ashioto.log.kafka.buried import Burial
 from ashioto.log.kafka.checkup import Checkup
 from ashioto.log.kafka.client import Clients
 from ashioto.log.kafka.ends import Ends
+from ashioto.log.kafka.fenced import FencedWriters
 from ashioto.log.kafka.grants import Grants
 from ashioto.log.kafka.group import Group, members
 from ashioto.log.kafka.leases import FenceBook, Fenced
@@ -70,7 +71,7 @@ class KafkaLog:
         self._book = FenceBook(self._topics, self._views, self._values, self._ends, self._clock)
         self._writers = Writers(self._clients, self._is_committed)
         self._lock = threading.Lock()
-        self._fenced: dict[str, Fenced] = {}
+        self._fenced = FencedWriters(self._writer, self._clock)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -95,9 +96,7 @@ class KafkaLog:
             if self._closed:
                 return
             self._closed = True
-            fenced = list(self._fenced.values())
-        for one in fenced:
-            one.close()
+        self._fenced.close()
         self._writers.close()
         self._readers.close()
         self._views.close()
@@ -143,6 +142,15 @@ class KafkaLog:
         self._check_open()
         return self._preflight.refusals(new, changed)
 
+    def leftovers(self, new: Sequence[TopicSpec]) -> dict[str, str]:
+        """Return the subjects with other columns that new topics would have, by name; nothing is made or changed.
+
+        Raises:
+            LogError: The registry does not answer.
+        """
+        self._check_open()
+        return self._preflight.leftovers(new)
+
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics, all their records and their schemas; those that do not exist are left out."""
         self._check_open()
@@ -163,7 +171,7 @@ class KafkaLog:
             LogError: The lease that `change` returned has another name, or an epoch that goes back.
         """
         self._check_open()
-        return self._fence(name).change(change)
+        return self._fenced.change(name, change)
 
     def describe(self, topic: str) -> TopicInfo:
         """Return how a topic was declared and which offsets it holds.
@@ -194,7 +202,7 @@ class KafkaLog:
         found = [prepared(self._topics.find(batch.topic), batch, self._values, now_ms) for batch in batches]
         try:
             if fence is not None:
-                self._fence(fence.name).append(found, fence)
+                self._fenced.append(found, fence)
                 in_transaction = True
             else:
                 in_transaction = self._writers.write(found)
@@ -204,8 +212,9 @@ class KafkaLog:
         self._await_visible(found)
         runs = [self._runs(one, in_transaction=in_transaction) for one in found]
         for one, mine in zip(found, runs, strict=True):
-            if one.topic.spec.cleanup == "compact" and len(mine) == 1 and one.offsets:
-                self._views.wrote(one.topic, one.partition, one.records(), mine[0].next_offset)
+            if one.topic.spec.cleanup == "compact" and len(mine) == 1 and len(one.offsets):
+                with suppress(LogError):  # it is written; whoever looks at the view fetches it
+                    self._views.wrote(one, mine[0].next_offset)
         return [run for mine in runs for run in mine]
 
     def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
@@ -224,8 +233,13 @@ class KafkaLog:
             end = self._ends.recent(found, partition, at)
             return None if at >= end else self._readers.of(found, partition).read(found, at, end, max_rows)
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
+    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
         """Return the offset of the next record, by partition.
+
+        Args:
+            topic: Name of the topic.
+            committed: Whether up to where readers see records now; else also behind those that the open transaction of
+                somebody else hides. Readers get there once it has ended.
 
         Raises:
             UnknownTopicError: It was never created.
@@ -233,23 +247,33 @@ class KafkaLog:
         self._check_open()
         found = self._topics.find(topic)
         with self._known(topic):
-            return self._ends.of(found)
+            return self._ends.of(found) if committed else self._ends.written(found)
 
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False,
+        reverse: bool = False, settled: bool = True,
     ) -> ViewPage:  # fmt: skip
         """Return the newest record of each key in `[start, stop)` of a compact topic, in key order.
+
+        Args:
+            topic: Name of the topic.
+            start: The first key, or None.
+            stop: The key behind the last, or None.
+            limit: At most so many; None for all.
+            reverse: From the last key to the first.
+            settled: Whether to wait for what was committed before, and what somebody's open transaction hides; else it
+                shows what readers see now.
 
         Raises:
             UnknownTopicError: It was never created.
             LogError: The topic is not compact.
+            LogBusyError: A transaction was open all the while, or the cluster does not answer.
         """
         self._check_open()
         found = self._topics.find(topic)
         check_compact(found.spec)
         with self._known(topic):
-            return self._views.page(found, start=start, stop=stop, limit=limit, reverse=reverse)
+            return self._views.page(found, settled=settled, start=start, stop=stop, limit=limit, reverse=reverse)
 
     def group(self, name: str, *, member: str) -> Group:
         """Return a member of a group that shares out partitions of topics; it joins with its first poll.
@@ -269,21 +293,18 @@ class KafkaLog:
     def _group(self, name: str) -> str:
         return f"{self.options.prefix}{self.options.transactions}.{name}"
 
-    def _fence(self, name: str) -> Fenced:
-        with self._lock:
-            if name not in self._fenced:
-                self._fenced[name] = Fenced(self._clients, name, self._book, self._is_committed)
-            return self._fenced[name]
+    def _writer(self, name: str) -> Fenced:
+        return Fenced(self._clients, name, self._book, self._is_committed)
 
     def _await_visible(self, found: Sequence[Outgoing]) -> None:
-        last = {(one.topic.spec.name, one.partition): one.offsets[-1] for one in found if one.offsets}
+        last = {(one.topic.spec.name, one.partition): int(one.offsets[-1]) for one in found if len(one.offsets)}
         topics = {one.topic.spec.name: one.topic for one in found}
         if last:
             with suppress(LogError):  # it is written, whether or not anybody can see it now
                 self._ends.wait(last, topics, self.options.visible_timeout_s)
 
     def _runs(self, one: Outgoing, *, in_transaction: bool) -> list[Appended]:
-        if not one.offsets:
+        if not len(one.offsets):
             with suppress(LogError):  # the others are written
                 self._ends.of(one.topic)
         return appended(one, self._ends.known(one.topic, one.partition), in_transaction=in_transaction)
@@ -293,7 +314,7 @@ class KafkaLog:
         place = {(name, probe.partition): probe.offset}
         timeout_s = options.transaction_timeout_s + options.request_timeout_s
         if not self._ends.wait(place, {name: probe.topic}, timeout_s):
-            raise unknown_outcome(probe, options.bootstrap)
+            raise unknown_outcome(name, options.bootstrap)
         return self._readers.of(probe.topic, probe.partition, "probe").holds(probe.offset)
 
     @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+OLDEST_BROKER: Final = "3.6"
+"""The first version of Kafka that knows `message.timestamp.after.max.ms`, which heartbeats need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,8 @@ class KafkaOptions:
         transaction_timeout_s: After how long the cluster ends a transaction whose writer is silent, seconds: so long
             readers may wait for a writer that was cut off.
         visible_timeout_s: How long an append waits until readers see it, seconds. What holds it up is the open
-            transaction of somebody else in the same partition; it is durable all the same.
+            transaction of somebody else in the same partition; it is durable all the same. Well below how long a lease
+            lasts, or whoever appends under one loses it.
         session_timeout_s: After how long the partitions of a silent engine go to others, seconds; the brokers'
             `group.min.session.timeout.ms` must allow it.
         topic_ttl_s: How long a topic is remembered before the cluster is asked again whether it was changed, seconds.
@@ -52,7 +56,7 @@ class KafkaOptions:
     replication: int = -1
     request_timeout_s: float = 30.0
     transaction_timeout_s: float = 15.0
-    visible_timeout_s: float = 2.0
+    visible_timeout_s: float = 1.0
     session_timeout_s: float = 6.0
     topic_ttl_s: float = 5.0
     dead_letters: bool = True

@@ -2,29 +2,33 @@
 
 It is a copy: what is in it can be read again from the topic. A topic that was deleted and made again has a file of
 its own, since the number of the topic is part of the name. Several processes may share a file: positions and records
-are written together, and whoever comes late leaves out what another has written.
+are written and read together, and whoever comes late leaves out what another has written. Nothing is taken in that does
+not go on where the file ends: what lay between would be missing for good.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import apsw
 import numpy as np
+import pyarrow as pa
 
 from ashioto.errors import LogError, LogFullError
 from ashioto.log.base import ViewPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ashioto.log.kafka.topics import Topic
     from ashioto.log.kafka.values import Values
 
 _BUSY_MS: Final = 30_000
+_MOST_RANGES: Final = 64
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS newest(
   key BLOB PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, ts INTEGER NOT NULL,
@@ -34,6 +38,45 @@ CREATE TABLE IF NOT EXISTS positions(
 """
 Record = tuple[bytes, int, int, bytes | None]
 """Key, offset, time and value; no value deletes the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Says where in a partition there are only records that this process has written.
+
+    Args:
+        start: Offset of the first.
+        stop: Offset behind the last, and what stands behind it.
+        ranges: The smallest and the largest of their keys, of each stretch in which they ascend.
+
+    >>> Own(start=0, stop=3, ranges=((b"a", b"c"),)).joined(Own(start=3, stop=5, ranges=((b"d", b"e"),)))
+    Own(start=0, stop=5, ranges=((b'a', b'e'),))
+    """
+
+    start: int
+    stop: int
+    ranges: tuple[tuple[bytes, bytes], ...]
+
+    def is_beside(self, start: bytes | None, stop: bytes | None) -> bool:
+        """Return whether none of their keys can be in `[start, stop)`."""
+        return all(
+            (stop is not None and stop <= low) or (start is not None and start > high) for low, high in self.ranges
+        )
+
+    def joined(self, other: Own) -> Own:
+        """Return both as one where they touch, else the one that stands behind."""
+        first, last = (self, other) if self.start <= other.start else (other, self)
+        if first.stop != last.start:
+            return last
+        ranges = [*first.ranges]
+        for low, high in last.ranges:
+            if ranges[-1][1] <= low:
+                ranges[-1] = ranges[-1][0], high
+            else:
+                ranges.append((low, high))
+        if len(ranges) > _MOST_RANGES:
+            ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))]
+        return Own(start=first.start, stop=last.stop, ranges=tuple(ranges))
 
 
 class ViewFile:
@@ -49,6 +92,8 @@ class ViewFile:
         self.topic_id = topic.id
         self._topic = topic
         self._lock = threading.Lock()
+        self.own: dict[int, Own] = {}
+        """By partition, where this process has written much that may not be in the file."""
         self.is_asked = False
         """Whether somebody has asked for a page since this process wrote to the topic."""
         with _errors(self.path):
@@ -64,44 +109,57 @@ class ViewFile:
             now_ms: The time.
         """
         with self._lock, _errors(self.path):
-            rows = self._all('SELECT "offset", seen_ms FROM positions WHERE partition = ?', (partition,))
-            if not rows:
-                return 0
-            offset, seen_ms = rows[0]
-            if now_ms - seen_ms <= self._topic.deletes_kept_ms // 2:
-                return int(offset)
+            offset, seen_ms = self._stands(partition)
+            if not self._is_outdated(seen_ms, now_ms):
+                return offset
             with self._transaction():
-                self._clear(partition)
-        return 0
+                offset, seen_ms = self._stands(partition)
+                if self._is_outdated(seen_ms, now_ms):  # and nobody else has read it anew meanwhile
+                    self._clear(partition)
+                    offset = 0
+        return offset
 
-    def clear(self, partition: int) -> None:
-        """Forget a partition."""
-        with self._lock, _errors(self.path), self._transaction():
-            self._clear(partition)
-
-    def put(
-        self, partition: int, records: Sequence[Record], stop: int, now_ms: int, *, after: int | None = None
-    ) -> None:
-        """Take in records.
+    def clear(self, partition: int, known: int) -> int:
+        """Forget a partition, unless somebody else has changed it meanwhile.
 
         Args:
             partition: Number of the partition.
-            records: In the order of their offsets.
-            stop: Up to which offset there are no more.
-            now_ms: The time.
-            after: Take them only where the partition is in the file up to this very offset; None always does.
+            known: Up to which offset it was in the file.
+
+        Returns:
+            Up to which offset it is in the file now.
         """
         with self._lock, _errors(self.path), self._transaction():
-            rows = self._all('SELECT "offset" FROM positions WHERE partition = ?', (partition,))
-            known = int(rows[0][0]) if rows else 0
-            if after not in {None, known}:
-                return
+            offset, _ = self._stands(partition)
+            if offset != known:
+                return offset
+            self._clear(partition)
+        return 0
+
+    def put(self, partition: int, records: Sequence[Record], start: int, stop: int, now_ms: int) -> int:
+        """Take in records, where the partition is in the file up to them at least.
+
+        Args:
+            partition: Number of the partition.
+            records: All at `[start, stop)`, in the order of their offsets.
+            start: From which offset on these are all.
+            stop: Up to which offset there are no more.
+            now_ms: The time at which they were read.
+
+        Returns:
+            Up to which offset the partition is in the file now: below `start` where nothing was taken in.
+        """
+        with self._lock, _errors(self.path), self._transaction():
+            known, _ = self._stands(partition)
+            if not start <= known < stop:
+                return known
             newest = {key: (offset, at, value) for key, offset, at, value in records if offset >= known}
             alive = sorted((k, partition, o, at, v) for k, (o, at, v) in newest.items() if v is not None)
             self._connection.executemany("REPLACE INTO newest VALUES(?, ?, ?, ?, ?)", alive)
             gone = [(key,) for key, (_, _, value) in newest.items() if value is None]
             self._connection.executemany("DELETE FROM newest WHERE key = ?", gone)
-            self._connection.execute("REPLACE INTO positions VALUES(?, ?, ?)", (partition, max(known, stop), now_ms))
+            self._connection.execute("REPLACE INTO positions VALUES(?, ?, ?)", (partition, stop, now_ms))
+        return stop
 
     def seen(self, partition: int, now_ms: int) -> None:
         """Note that a partition is in the file as it is; a minute more or less does not count."""
@@ -111,21 +169,37 @@ class ViewFile:
                 self._connection.execute(sql, (partition, now_ms))
 
     def page(
-        self, topic: Topic, values: Values, *, start: bytes | None, stop: bytes | None, limit: int | None, reverse: bool
-    ) -> ViewPage:
-        """Return the newest record of each key in `[start, stop)`, in key order."""
+        self, topic: Topic, values: Values, wanted: Mapping[int, int], *, start: bytes | None, stop: bytes | None,
+        limit: int | None, reverse: bool,
+    ) -> ViewPage | None:  # fmt: skip
+        """Return the newest record of each key in `[start, stop)`, in key order.
+
+        Args:
+            topic: The topic as it is now.
+            values: Decodes the values.
+            wanted: Up to which offset each partition must be in the file.
+            start: The first key, or None.
+            stop: The key behind the last, or None.
+            limit: At most so many; None for all.
+            reverse: From the last key to the first.
+
+        Returns:
+            The records; None where a partition is not in the file so far, since somebody else has it read anew.
+        """
         bounds = [("key >= ?", start), ("key < ?", stop)]
         given = [(text, value) for text, value in bounds if value is not None]
         where = " WHERE " + " AND ".join(text for text, _ in given) if given else ""
         order = "DESC" if reverse else "ASC"
         sql = f'SELECT key, "offset", ts, value FROM newest{where} ORDER BY key {order} LIMIT ?'  # noqa: S608 (fixed words only)
-        with self._lock, _errors(self.path):
+        with self._lock, _errors(self.path), self._transaction("BEGIN"):
             self.is_asked = True
+            if any(self._stands(partition)[0] < end for partition, end in wanted.items()):
+                return None
             rows = self._all(sql, (*(value for _, value in given), -1 if limit is None else limit))
-        found = values.decode(topic, [row[3] for row in rows])
+        found = values.decode(topic, pa.array([row[3] for row in rows], pa.large_binary()))
         if found.reasons:  # it could be read when it came; another schema has been registered since
             rows = [row for number, row in enumerate(rows) if number not in found.reasons]
-            found = values.decode(topic, [row[3] for row in rows])
+            found = values.decode(topic, pa.array([row[3] for row in rows], pa.large_binary()))
         return ViewPage(
             keys=[row[0] for row in rows],
             offsets=np.array([row[1] for row in rows], dtype=np.int64),
@@ -157,6 +231,14 @@ class ViewFile:
         connection.execute(_TABLES)
         return connection
 
+    def _stands(self, partition: int) -> tuple[int, int | None]:
+        """Return up to which offset a partition is in the file, and when that was seen, ms; None for never."""
+        rows = self._all('SELECT "offset", seen_ms FROM positions WHERE partition = ?', (partition,))
+        return (int(rows[0][0]), int(rows[0][1])) if rows else (0, None)
+
+    def _is_outdated(self, seen_ms: int | None, now_ms: int) -> bool:
+        return seen_ms is not None and now_ms - seen_ms > self._topic.deletes_kept_ms // 2
+
     def _clear(self, partition: int) -> None:
         self._connection.execute("DELETE FROM newest WHERE partition = ?", (partition,))
         self._connection.execute("DELETE FROM positions WHERE partition = ?", (partition,))
@@ -165,8 +247,8 @@ class ViewFile:
         return self._connection.execute(sql, cast("Any", bindings)).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+        self._connection.execute(begin)
         try:
             yield
             self._connection.execute("COMMIT")
