@@ -9,7 +9,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ashioto.errors import LogBusyError
-from ashioto.log.kafka.errors import NOBODY, UNKNOWN_TOPIC
+from ashioto.log.kafka.errors import MOVING, NOBODY, UNKNOWN_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +26,12 @@ _RETRY_S: Final = 0.02
 _GONE_S: Final = 1.0
 """A topic that was seen is gone only once that has been said for so long: some broker may not know of a new one yet."""
 _LEAST_S: Final = 0.5
-_MOVING: Final = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
+_ATTEMPT_S: Final = 2.0
+"""A client that waits for a leader that is gone does so busily until its time is over; a new one finds the next."""
+_AGAIN: Final = MOVING | {
     KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.OFFSET_NOT_AVAILABLE,
     KafkaError._NOENT,  # noqa: SLF001  # no leader is known: the broker is away
+    KafkaError._TIMED_OUT,  # noqa: SLF001  # of this attempt
 }
 
 
@@ -144,12 +143,12 @@ class Ends:
         with self._clients.errors(topic.spec.name):
             while True:
                 try:
-                    left_s = max(until - self._clock.monotonic(), _LEAST_S)
+                    left_s = min(max(until - self._clock.monotonic(), _LEAST_S), _ATTEMPT_S)
                     return self._asked(topic, spec, partitions, committed=committed, timeout_s=left_s)
                 except KafkaException as error:
                     code = error.args[0].code()
                     last = min(until, gone) if code in UNKNOWN_TOPIC else until
-                    if code not in _MOVING | UNKNOWN_TOPIC or self._clock.monotonic() > last:
+                    if code not in _AGAIN | UNKNOWN_TOPIC or self._clock.monotonic() > last:
                         raise
                 self._clock.sleep(_RETRY_S)
                 self._clients.renew()
@@ -161,4 +160,7 @@ class Ends:
         places = {TopicPartition(topic.real, partition): spec for partition in partitions}
         admin = self._clients.admin  # kept until it has answered
         asked = admin.list_offsets(places, isolation_level=level, request_timeout=timeout_s)
-        return {place.partition: max(future.result().offset, 0) for place, future in asked.items()}
+        found = {place.partition: future.result().offset for place, future in asked.items()}
+        if any(offset < 0 for offset in found.values()):  # what librdkafka says of a leader that has just gone
+            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
+        return found

@@ -45,6 +45,13 @@ _UNREACHED: Final = {
     KafkaError.REQUEST_TIMED_OUT,
     KafkaError.NETWORK_EXCEPTION,
 }
+MOVING: Final = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
+"""A partition has another leader than the client knows, or one that is not ready."""
 _LOGIN: Final = {
     KafkaError._AUTHENTICATION,  # noqa: SLF001
     KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -64,6 +71,7 @@ _SAID: Final[list[tuple[set[int], type[LogError], str, str]]] = [
         LogBusyError, "has too few copies in step", "wait until its brokers are back",
     ),
     (_UNREACHED, LogBusyError, "does not answer", "check that it runs and can be reached"),
+    (MOVING, LogBusyError, "is looking for a new leader", "try again when its brokers have agreed"),
     (
         {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE},
         LogError, "takes no record as large as this", "raise max.message.bytes of the topic",

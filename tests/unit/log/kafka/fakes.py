@@ -46,6 +46,15 @@ class FakeAdmin:
         self.before_create: Callable[[bool], None] = lambda _: None
         self.on_poll: Callable[[], None] = lambda: None
         self.fails: int | None = None
+        self.offsets: list[int | KafkaError] = []
+        self.on_ask: Callable[[float], None] = lambda _: None
+
+    def list_offsets(self, wanted: Any, *, request_timeout: float, **_: Any) -> dict[Any, Future[Any]]:
+        """Answer with the next of `offsets`; the last one stays."""
+        self.on_ask(request_timeout)
+        said = self.offsets.pop(0) if len(self.offsets) > 1 else self.offsets[0]
+        refused = said.code() if isinstance(said, KafkaError) else None
+        return {place: answered(SimpleNamespace(offset=said), refused) for place in wanted}
 
     def poll(self, _: float) -> None:
         self.on_poll()
