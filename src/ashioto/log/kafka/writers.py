@@ -63,9 +63,7 @@ class Writers:
         with self._writing:
             self._transactor.drop()
         with self._making:
-            plain, self._plain = self._plain, None
-        if plain is not None:
-            plain.close()
+            self._plain = None  # it is gone with the last thread that uses it
 
     def _write_one(self, one: Outgoing) -> None:
         with self._making:
