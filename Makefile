@@ -20,7 +20,7 @@ demo-kafka: $(STAMP)
 	$(BIN)/python -m ashioto.cli.demo_kafka
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -q --cov=ashioto --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -q --cov=ashioto --cov-report=term:skip-covered --cov-fail-under=90
 
 simulate: $(STAMP)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

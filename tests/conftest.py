@@ -20,6 +20,17 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files whose tests mostly wait for processes among those whose tests compute: both cores work then."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(str(item.path), []).append(item)
+    waiting = [name for name in files if "/integration/" in name]
+    working = [name for name in files if "/integration/" not in name]
+    places = [((at + 0.5) / len(names), name) for names in (waiting, working) for at, name in enumerate(names)]
+    items[:] = [item for _, name in sorted(places) for item in files[name]]
+
+
 @pytest.fixture(autouse=True)
 def _logs_are_put_back() -> Iterator[None]:
     """Undo what a test has set of logging: pytest records lines of loggers that were shut off before it began."""
