@@ -29,6 +29,7 @@ SOONER: Final[dict[Plant, tuple[str, ...]]] = {
 """Options under which a rare bug shows sooner; it is found without them too, by a seed below 120."""
 OTHERWISE: Final[dict[Plant, tuple[str, ...]]] = {
     bugs.a_lost_column_ends_the_engine: ("KeyError",),
+    bugs.restart_skips_a_tick: ("P", "quiet"),
     bugs.time_by_the_monotonic_clock: ("P2", "quiet"),
 }
 """How those show that break no promise, or another one first."""
