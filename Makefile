@@ -20,7 +20,8 @@ demo-kafka: $(STAMP)
 	$(BIN)/python -m ashioto.cli.demo_kafka
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 4 --dist loadgroup -q --cov=ashioto --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -q -m "not alone" --cov=ashioto --cov-report=
+	$(BIN)/python -m pytest -q -m alone --cov=ashioto --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
 simulate: $(STAMP)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

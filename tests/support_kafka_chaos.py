@@ -176,6 +176,9 @@ class World:
     def settle(self, beats: Crew, engines: Engines) -> None:
         """Let every marker of what was sent come, hand over to nobody, and let the engines read everything."""
         self.beaten(CLOCK.now_ms() + 3_000)
+        for one in beats.members:
+            if one.runs:
+                one.wait_for("health on ")  # one that has only just been started knows nothing of signals
         for one in sorted(beats.members, key=lambda m: m is leader(self.log, beats.role, beats.members)):
             if one.end() != 0:
                 check_refused(one)  # displaced by somebody else's trouble

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.support_kafka_chaos import BEATS, SOURCE, Engines, World, verdict
 from tests.support_roles import CLOCK, wait_until
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support_crew import Crew
 
+pytestmark = pytest.mark.alone
 TIMES = 2
 
 

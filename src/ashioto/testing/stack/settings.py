@@ -25,8 +25,6 @@ _COMMON: Final = {
     "inter.broker.listener.name": "CLIENT",
     "auto.create.topics.enable": "false",
     "background.threads": "2",
-    "broker.heartbeat.interval.ms": "500",
-    "broker.session.timeout.ms": "3000",
     "controller.quorum.election.timeout.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
@@ -41,6 +39,8 @@ _COMMON: Final = {
     "transaction.state.log.num.partitions": "1",
 }
 _SEVERAL: Final = {
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",
     "controller.quorum.fetch.timeout.ms": "1000",
     "replica.lag.time.max.ms": "5000",
 }
