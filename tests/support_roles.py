@@ -43,9 +43,11 @@ def rc(folder: Path, *args: object, code: int | None = 0) -> str:
     return done.stdout if done.returncode == 0 else said
 
 
-def wait_until(true: Callable[[], bool], *, every: float = 0.02, what: str = "it") -> None:
+def wait_until(
+    true: Callable[[], bool], *, every: float = 0.02, what: str = "it", patience_s: float = PATIENCE
+) -> None:
     """Look again and again until something holds; after a while it never will."""
-    end = CLOCK.monotonic() + PATIENCE
+    end = CLOCK.monotonic() + patience_s
     while not true():
         assert CLOCK.monotonic() < end, f"{what} never came"
         CLOCK.sleep(every)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("rights")  # the broker and its roles are made once
 CANARY = "canary-4c1e"
 USERS = {role: f"{CANARY}-{role}" for role in ROLES} | {"nobody": f"{CANARY}-nobody"}
 DENIED = "rc infra acls"

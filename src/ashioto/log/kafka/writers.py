@@ -76,7 +76,7 @@ class Writers:
             producer.flush(options.request_timeout_s)
         if one.arrived:
             return
-        failed = one.failed or KafkaError(KafkaError._TIMED_OUT)  # noqa: SLF001
+        failed = producer.fatal or one.failed or KafkaError(KafkaError._TIMED_OUT)  # noqa: SLF001
         if failed.fatal():
             with self._making:
                 self._plain = None

@@ -182,7 +182,7 @@ class Broker:
 
     def pause(self) -> None:
         """Stop its process from running, as SIGSTOP does; connections stay open."""
-        self._started().send(signal.SIGSTOP)
+        self._started().pause()
 
     def resume(self) -> None:
         """Let a paused process run again."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ashioto.clock import SystemClock
 from ashioto.errors import StackError
 from ashioto.testing.stack.shared import started_file
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _KEEPER: Final = str(Path(__file__).with_name("keeper.py"))
 _LINES: Final = 25
+_LOOK_S: Final = 0.01
+_CLOCK: Final = SystemClock()
 
 
 class KeptProcess:
@@ -66,6 +69,12 @@ class KeptProcess:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def pause(self) -> None:
+        """Stop the program from running; it does not run any more when this returns."""
+        self.send(signal.SIGSTOP)
+        while self.running and not _state(self.pid).startswith("T"):
+            _CLOCK.sleep(_LOOK_S)
+
     def wait(self, timeout_s: float) -> int | None:
         """Return the exit code once the program has ended, -1 when nobody knows it; None when it still runs then."""
         if self._code is None:
@@ -103,6 +112,12 @@ class KeptProcess:
         self._code = code
         os.close(self._said)
         os.close(self._held)
+
+
+def _state(pid: int) -> str:
+    """Return the state of a process as `ps` tells it; nothing where there is none."""
+    asked = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], check=False, capture_output=True, text=True)  # noqa: S603, S607
+    return asked.stdout.strip()
 
 
 def last_lines(log: Path) -> str:

@@ -65,7 +65,7 @@ class FakeProducer:
     def purge(self) -> None: ...
     def close(self) -> None: ...
 
-    spoilt = None
+    fatal = spoilt = None
 
     @staticmethod
     def _fail(code: int | None) -> None:
