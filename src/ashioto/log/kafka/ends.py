@@ -31,6 +31,7 @@ _ATTEMPT_S: Final = 2.0
 _AGAIN: Final = MOVING | {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError._NOENT,  # noqa: SLF001  # no leader is known: the broker is away
+    KafkaError._DESTROY_BROKER,  # noqa: SLF001  # likewise
     KafkaError._TIMED_OUT,  # noqa: SLF001  # of this attempt
 }
 

@@ -36,6 +36,7 @@ DENIED: Final = {
 _UNREACHED: Final = {
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
     KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._DESTROY_BROKER,  # noqa: SLF001  # it has left the cluster, or is not back in it yet
     KafkaError._RESOLVE,  # noqa: SLF001
     KafkaError._TIMED_OUT,  # noqa: SLF001
     KafkaError._MSG_TIMED_OUT,  # noqa: SLF001

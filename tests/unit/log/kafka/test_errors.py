@@ -14,6 +14,8 @@ from ashioto.log.kafka.errors import Trouble, kafka_errors
         (KafkaError.UNKNOWN_TOPIC_OR_PART, UnknownTopicError, "rc infra apply"),
         (KafkaError.CLUSTER_AUTHORIZATION_FAILED, LogError, "rc infra acls"),
         (KafkaError._ALL_BROKERS_DOWN, LogBusyError, "can be reached"),
+        (KafkaError._DESTROY_BROKER, LogBusyError, "can be reached"),
+        (KafkaError.OFFSET_NOT_AVAILABLE, LogBusyError, "have agreed"),
         (KafkaError.NOT_ENOUGH_REPLICAS, LogBusyError, "brokers are back"),
         (KafkaError.KAFKA_STORAGE_ERROR, LogFullError, "free disk space"),
         (KafkaError.MSG_SIZE_TOO_LARGE, LogError, "max.message.bytes"),
