@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from kafka_world import World, consumed, load, world
-from market import FRAMES, declared, schedule_batch, symbol_names
+from market import FRAMES, declared, schedule_batch, tick_data
 
 from ashioto.clock import SystemClock
 from ashioto.deploy.bootstrap import ensure_topics
@@ -29,7 +29,7 @@ from ashioto.log.base import Batch
 from ashioto.log.kafka.client import CONSUMER
 from ashioto.log.partition import partitions_of
 from ashioto.schedule.calendars import calendar_sessions
-from ashioto.schema.arrow import from_numpy, key_column, storage_schema
+from ashioto.schema.arrow import key_column
 
 ROWS = 100_000
 RATE = 5
@@ -40,19 +40,8 @@ TOPIC = "bench.rate"
 
 def ticks(first: int, symbols: int, partitions: int) -> list[Batch]:
     """Return a piece of the stream, by partition."""
-    schema = storage_schema(declared()[1].entity)
-    rng = np.random.default_rng(first)
     at = START + (first + np.arange(ROWS)) // RATE
-    codes = pa.array(rng.integers(0, symbols, ROWS, dtype=np.int32))
-    data = pa.RecordBatch.from_arrays(
-        [
-            pa.DictionaryArray.from_arrays(codes, pa.array(symbol_names(symbols))),
-            from_numpy(at, schema.field("at").type),
-            from_numpy(100_000 + rng.integers(-5, 6, ROWS).cumsum(), schema.field("price").type),
-            from_numpy(rng.integers(1, 500, ROWS), schema.field("size").type),
-        ],
-        schema=schema,
-    )
+    data = tick_data(first, at, symbols)
     keys = key_column(["symbol"], data)
     places = partitions_of(keys, partitions)
     found = []

@@ -62,6 +62,22 @@ def symbol_names(symbols: int) -> list[str]:
     return [f"SYM{n:04}" for n in range(symbols)]
 
 
+def tick_data(seed: int, at: np.ndarray, symbols: int) -> pa.RecordBatch:
+    """Return ticks at some times, of symbols in random order."""
+    schema = storage_schema(Rate.__entity__)
+    rng = np.random.default_rng(seed)
+    codes = pa.array(rng.integers(0, symbols, len(at), dtype=np.int32))
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(codes, pa.array(symbol_names(symbols))),
+            from_numpy(at, schema.field("at").type),
+            from_numpy(100_000 + rng.integers(-5, 6, len(at)).cumsum(), schema.field("price").type),
+            from_numpy(rng.integers(1, 500, len(at)), schema.field("size").type),
+        ],
+        schema=schema,
+    )
+
+
 def schedule_batch(symbols: int, sessions: Sessions) -> Batch:
     """Return the schedule of so many symbols that all have the same sessions."""
     schema = storage_schema(Hours.__entity__)

@@ -20,8 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from market import FRAMES, declared, schedule_batch, symbol_names
+from market import FRAMES, declared, schedule_batch, tick_data
 
 from ashioto.clock import ManualClock, SystemClock
 from ashioto.control.election import LeaseElection
@@ -34,7 +33,7 @@ from ashioto.heartbeat.orchestrator import Orchestrator
 from ashioto.log.base import Batch, Fence
 from ashioto.log.embedded import EmbeddedLog
 from ashioto.schedule.calendars import calendar_sessions
-from ashioto.schema.arrow import from_numpy, key_column, storage_schema
+from ashioto.schema.arrow import key_column
 
 ENV = ("dev", "local")
 GRACE = timedelta(seconds=1)
@@ -52,19 +51,9 @@ def prepare(log: EmbeddedLog, symbols: int) -> None:
     log.append([spec_batch(ENV, [derive_spec(query, version=1, updated_ms=START)])])
 
 
-def tick_batch(first: int, symbols: int, schema: pa.Schema) -> Batch:
-    rng = np.random.default_rng(first)
+def tick_batch(first: int, symbols: int) -> Batch:
     at = START + (first + np.arange(ROWS)) // RATE
-    codes = pa.array(rng.integers(0, symbols, ROWS, dtype=np.int32))
-    data = pa.RecordBatch.from_arrays(
-        [
-            pa.DictionaryArray.from_arrays(codes, pa.array(symbol_names(symbols))),
-            from_numpy(at, schema.field("at").type),
-            from_numpy(100_000 + rng.integers(-5, 6, ROWS).cumsum(), schema.field("price").type),
-            from_numpy(rng.integers(1, 500, ROWS), schema.field("size").type),
-        ],
-        schema=schema,
-    )
+    data = tick_data(first, at, symbols)
     return Batch(topic="bench.rate", partition=0, keys=key_column(["symbol"], data), timestamps=at, data=data)
 
 
@@ -109,8 +98,7 @@ def answer(process: subprocess.Popen[str]) -> str:
 
 
 def measure(folder: Path, ticks: int, symbols: int) -> None:
-    schema = storage_schema(declared(grace=GRACE)[1].entity)
-    batches = [tick_batch(first, symbols, schema) for first in range(0, ticks, ROWS)]
+    batches = [tick_batch(first, symbols) for first in range(0, ticks, ROWS)]
     alone, path = folder / "alone.db", folder / "log.db"
     for file in (alone, path):
         with EmbeddedLog(file) as log:

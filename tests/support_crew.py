@@ -70,25 +70,27 @@ class Crew:
         wait_until(settled, what=f"an active and a ready {self.command}")
         return found[0]
 
-    def kill(self, size: int, *, at: Callable[[], bool]) -> None:
-        """Kill the active one at a moment, and wait until another one is active."""
+    def _lose(
+        self, size: int, what: str, do: Callable[[Role, signal.Signals], object], number: signal.Signals, *,
+        at: Callable[[], bool],
+    ) -> Role:  # fmt: skip
+        """Do something to the active one at a moment, and wait until another one is active; returns the former."""
         active = self.active(size)
         wait_until(at, every=0.001)
         epoch, since = lease_of(self.log, self.role).epoch, CLOCK.monotonic()
-        active.end(signal.SIGKILL)
+        do(active, number)
         self.members.remove(active)
         self.fill(size)
-        self.taken(epoch, since, "kill")
+        self.taken(epoch, since, what)
+        return active
+
+    def kill(self, size: int, *, at: Callable[[], bool]) -> None:
+        """Kill the active one at a moment, and wait until another one is active."""
+        self._lose(size, "kill", Role.end, signal.SIGKILL, at=at)
 
     def stop(self, size: int, *, at: Callable[[], bool]) -> None:
         """Pause the active one until another one is active; when it goes on it must be refused, say so, and end."""
-        active = self.active(size)
-        wait_until(at, every=0.001)
-        epoch, since = lease_of(self.log, self.role).epoch, CLOCK.monotonic()
-        active.send(signal.SIGSTOP)
-        self.members.remove(active)
-        self.fill(size)
-        self.taken(epoch, since, "stop")
+        active = self._lose(size, "stop", Role.send, signal.SIGSTOP, at=at)
         active.end(signal.SIGCONT)
         if active.process.returncode == -signal.SIGKILL:
             self.counts["ended inside a write"] += 1

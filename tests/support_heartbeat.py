@@ -19,6 +19,7 @@ from ashioto.engines.embedded.topics import query_topics, system_topics
 from ashioto.heartbeat.beat import Sender, SpecBeat
 from ashioto.heartbeat.options import HeartbeatOptions
 from ashioto.log.base import Batch, Fence, TopicSpec
+from ashioto.log.passing import PassingLog
 from ashioto.schema.arrow import from_numpy, key_column, storage_schema
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def planned(plan: Query, hours: Mapping[Key, Iterable[Row]], *, after: int, unti
     )  # fmt: skip
 
 
-class TrimmedLog:
+class TrimmedLog(PassingLog):
     """Passes everything on to another log, whose schedule topic it shows from an offset on only.
 
     Args:
@@ -171,17 +172,15 @@ class TrimmedLog:
     """
 
     def __init__(self, inner: Log, *, start: int) -> None:
-        self._inner, self.start = inner, start
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        super().__init__(inner)
+        self.start = start
 
     def describe(self, topic: str) -> TopicInfo:
         """Describe a topic."""
-        found = self._inner.describe(topic)
+        found = super().describe(topic)
         return replace(found, start_offsets={0: self.start}) if topic == HOURS_TOPIC else found
 
     def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
         """Read, below the first offset from the first on."""
         first = max(offset, self.start) if topic == HOURS_TOPIC else offset
-        return self._inner.read(topic, partition, first, max_rows=max_rows)
+        return super().read(topic, partition, first, max_rows=max_rows)

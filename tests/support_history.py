@@ -16,6 +16,7 @@ from ashioto.bars.keys import bar_keys
 from ashioto.engines.embedded.output import bar_schema
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.log.base import Batch
+from ashioto.log.passing import PassingLog
 from ashioto.schedule.buckets import bucket_end
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support_engine import Market, Row
 
     from ashioto.dsl import BarQuery
-    from ashioto.log.base import Appended, Fence, Log, Slice, TopicInfo, TopicSpec, ViewPage
+    from ashioto.log.base import Appended, Fence, Log
 
 Kind = Literal["partial", "opaque", "bare", "deleted"]
 Place = tuple[str, str, int]
@@ -261,7 +262,7 @@ def check(market: Market, model: Model) -> None:
     assert sum(p["late"] for p in known) == len(sent)
 
 
-class RacingLog:
+class RacingLog(PassingLog):
     """A log in which somebody else writes just before an append of bars arrives.
 
     Args:
@@ -271,7 +272,8 @@ class RacingLog:
     """
 
     def __init__(self, inner: Log, others: Sequence[Batch], after: Callable[[], None]) -> None:
-        self.inner, self.others, self.after = inner, others, after
+        super().__init__(inner)
+        self.others, self.after = others, after
 
     def append(self, batches: Sequence[Batch], *, fence: Fence | None = None) -> list[Appended]:
         """Append, after somebody else has."""
@@ -283,26 +285,3 @@ class RacingLog:
         if first:
             self.after()
         return found
-
-    def create(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Create topics."""
-        return self.inner.create(specs)
-
-    def describe(self, topic: str) -> TopicInfo:
-        """Describe a topic."""
-        return self.inner.describe(topic)
-
-    def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
-        """Read records."""
-        return self.inner.read(topic, partition, offset, max_rows=max_rows)
-
-    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
-        """Return where a topic ends."""
-        return self.inner.end_offsets(topic, committed=committed)
-
-    def view(
-        self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
-        reverse: bool = False, settled: bool = True,
-    ) -> ViewPage:  # fmt: skip
-        """View a topic."""
-        return self.inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)

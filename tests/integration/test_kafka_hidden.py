@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,8 @@ from ashioto.log.base import Batch, TopicSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ashioto.log.kafka import KafkaLog
 
 STATE = TopicSpec(name="state", cleanup="compact", schema=pa.schema({"x": pa.int64()}))
 
@@ -43,14 +45,21 @@ def begin(other: Producer, unique: str) -> None:
     assert other.flush(30) == 0
 
 
+@contextmanager
+def hidden(kafka: str, registry: str, unique: str, folder: Path, other: Producer) -> Iterator[KafkaLog]:
+    """Open a log whose second record stands behind an open transaction of another."""
+    with open_kafka_log(kafka, registry, unique, folder, visible_timeout_s=0.05) as log:
+        log.create([STATE])
+        log.append([record(1)])
+        begin(other, unique)
+        log.append([record(2)])
+        yield log
+
+
 def test_a_view_waits_until_nothing_is_hidden(
     kafka: str, registry: str, unique: str, tmp_path: Path, opened: Producer
 ) -> None:
-    with open_kafka_log(kafka, registry, unique, tmp_path, visible_timeout_s=0.05) as log:
-        log.create([STATE])
-        log.append([record(1)])
-        begin(opened, unique)
-        log.append([record(2)])
+    with hidden(kafka, registry, unique, tmp_path, opened) as log:
         ends = threading.Timer(0.5, lambda: opened.abort_transaction(30))
         ends.start()
         assert log.view("state").data.to_pylist() == [{"x": 2}]
@@ -60,11 +69,7 @@ def test_a_view_waits_until_nothing_is_hidden(
 def test_who_does_not_wait_sees_what_readers_see_and_knows_how_much_is_hidden(
     kafka: str, registry: str, unique: str, tmp_path: Path, opened: Producer
 ) -> None:
-    with open_kafka_log(kafka, registry, unique, tmp_path, visible_timeout_s=0.05) as log:
-        log.create([STATE])
-        log.append([record(1)])
-        begin(opened, unique)
-        log.append([record(2)])
+    with hidden(kafka, registry, unique, tmp_path, opened) as log:
         assert log.view("state", settled=False).data.to_pylist() == [{"x": 1}]
         written = log.end_offsets("state", committed=False)
         assert written[0] == log.end_offsets("state")[0] + 2

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ashioto.log.passing import PassingLog
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ashioto.log.base import Appended, Batch, Fence, Log, Slice, TopicInfo, TopicSpec, ViewPage
+    from ashioto.log.base import ViewPage
 
 
-class VisibleLog:
+class VisibleLog(PassingLog):
     """Passes everything on to another log, and shows what its readers see at this moment.
 
     What somebody's open append hides is seen once that has ended. Nobody sees less than anybody saw before.
@@ -23,32 +23,9 @@ class VisibleLog:
     []
     """
 
-    def __init__(self, inner: Log) -> None:
-        self._inner = inner
-
-    def create(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Create topics in the inner log."""
-        return self._inner.create(specs)
-
-    def describe(self, topic: str) -> TopicInfo:
-        """Describe a topic of the inner log."""
-        return self._inner.describe(topic)
-
-    def append(self, batches: Sequence[Batch], *, fence: Fence | None = None) -> list[Appended]:
-        """Append to the inner log."""
-        return self._inner.append(batches, fence=fence)
-
-    def read(self, topic: str, partition: int, offset: int, *, max_rows: int = 262_144) -> Slice | None:
-        """Read from the inner log."""
-        return self._inner.read(topic, partition, offset, max_rows=max_rows)
-
-    def end_offsets(self, topic: str, *, committed: bool = True) -> dict[int, int]:
-        """Return the end offsets of the inner log."""
-        return self._inner.end_offsets(topic, committed=committed)
-
     def view(
         self, topic: str, *, start: bytes | None = None, stop: bytes | None = None, limit: int | None = None,
         reverse: bool = False, settled: bool = False,
     ) -> ViewPage:  # fmt: skip
         """View a topic of the inner log as it is seen now."""
-        return self._inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)
+        return self.inner.view(topic, start=start, stop=stop, limit=limit, reverse=reverse, settled=settled)

@@ -7,7 +7,6 @@ times as long as all the rest from a tick to its bar (`bench/kafka_stream.py` sh
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import KafkaError
 
-from ashioto.log.kafka.gather import ERROR, KEY, OFFSET, TIME, VALUE, WIDTH, copied, freed, look
-from ashioto.log.kafka.librdkafka import CONSUMER, Handle, Pointer, exception, function
+from ashioto.log.kafka.gather import ERROR, KEY, MOST, OFFSET, TIME, VALUE, Inbox, copied, freed
+from ashioto.log.kafka.librdkafka import CONSUMER, Handle, Pointer, exception, function, queue_destroy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,14 +28,11 @@ AT: Final = "ashioto-at"
 """Header with the time of a record that Kafka cannot be told: the first millisecond of 1970, and all before."""
 STAND_IN_MS: Final = 1
 """Kafka's time of such a record."""
-MOST: Final = 65_536
-"""So many records are handed over at once."""
 _LOGGED_ONLY: Final = {KafkaError.GROUP_AUTHORIZATION_FAILED}
 """Readers join no group, so they need no rights to one."""
 _forward = function("rd_kafka_poll_set_consumer", ctypes.c_int, Pointer)
 _close = function("rd_kafka_consumer_close", ctypes.c_int, Pointer)
 _queue_of = function("rd_kafka_queue_get_consumer", Pointer, Pointer)
-_queue_destroy = function("rd_kafka_queue_destroy", None, Pointer)
 _consume = function("rd_kafka_consume_batch_queue", ctypes.c_ssize_t, Pointer, ctypes.c_int, Pointer, ctypes.c_size_t)
 _list_new = function("rd_kafka_topic_partition_list_new", Pointer, ctypes.c_int)
 _list_destroy = function("rd_kafka_topic_partition_list_destroy", None, Pointer)
@@ -94,13 +90,11 @@ class ColumnConsumer:
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._client: Handle | None = None
         self._client = Handle(CONSUMER, settings)
+        self._inbox = Inbox()
         _forward(self._client.pointer)
-        self._queue = _queue_of(self._client.pointer)
-        self._messages = np.zeros(MOST, dtype=np.uintp)
-        self._facts = np.zeros((MOST, WIDTH), dtype=np.int64)
-        self._kind = np.zeros(1, dtype=np.int64)
+        self._queue = self._client.own(_queue_of(self._client.pointer), queue_destroy)
+        self._client.own(self._client.pointer, _close)
 
     def assign(self, topic: str, partition: int, offset: int) -> None:
         """Stand at an offset of a partition.
@@ -111,7 +105,7 @@ class ColumnConsumer:
         wanted = _list_new(1)
         try:
             _list_add(wanted, topic.encode(), partition)
-            code = _list_offset(wanted, topic.encode(), partition, offset) or _assign(self._pointer, wanted)
+            code = _list_offset(wanted, topic.encode(), partition, offset) or _assign(self._client.pointer, wanted)
         finally:
             _list_destroy(wanted)
         if code:
@@ -127,36 +121,20 @@ class ColumnConsumer:
         Raises:
             KafkaException: The cluster refuses to send them.
         """
-        count = _consume(self._queue, round(wait_s * 1000), self._messages.ctypes.data, min(most, MOST))
+        count = _consume(self._queue, round(wait_s * 1000), self._inbox.address, min(most, MOST))
         if count < 0:
             raise exception(_last_error())
         try:
             return self._taken(count)
         finally:
-            freed(self._messages, count)
+            freed(self._inbox.messages, count)
 
     def close(self) -> None:
         """Let go of the cluster."""
-        client, self._client = self._client, None
-        if client is not None:
-            _close(client.pointer)
-            _queue_destroy(self._queue)
-            client.destroy()
-
-    def __del__(self) -> None:
-        """Let go of the cluster, where nobody has done so."""
-        with suppress(AttributeError, TypeError):  # at the end of the interpreter
-            self.close()
-
-    @property
-    def _pointer(self) -> int:
-        if self._client is None:
-            raise exception(KafkaError._DESTROY)  # noqa: SLF001
-        return self._client.pointer
+        self._client.close()
 
     def _taken(self, count: int) -> Consumed:
-        look(self._messages, count, self._kind.ctypes.data, self._facts)
-        facts, messages = self._facts[:count], self._messages[:count]
+        facts, messages = self._inbox.facts(count), self._inbox.messages[:count]
         stop = 0
         if facts[:, ERROR].any():
             stop = _end_met(facts)

@@ -9,7 +9,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ashioto.errors import LogBusyError
-from ashioto.log.kafka.errors import MOVING, NOBODY, UNKNOWN_TOPIC
+from ashioto.log.kafka.errors import MOVING, UNKNOWN_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,6 @@ class Ends:
                     f"an open transaction hides the newest records of {topic.spec.name}",
                     hint="try again; Kafka ends transactions of silent writers after a while",
                     topic=topic.spec.name,
-                    pid=NOBODY,
                 )
             self._clock.sleep(_POLL_S)
 

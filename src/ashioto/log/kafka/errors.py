@@ -79,8 +79,6 @@ _SAID: Final[list[tuple[set[int], type[LogError], str, str]]] = [
     ),
     ({KafkaError.KAFKA_STORAGE_ERROR}, LogFullError, "has a disk that failed or is full", "free disk space there"),
 ]  # fmt: skip
-NOBODY: Final = -1
-"""Number of the process that blocks the log: none that could be ended."""
 _OTHERWISE: Final[tuple[type[LogError], str, str]] = (LogError, "failed", "")
 
 
@@ -165,5 +163,4 @@ def log_error(error: KafkaError, bootstrap: str, *, topic: str = "", trouble: Tr
         code=error.name(),
         said=error.str(),
         denied=error.code() in DENIED,
-        pid=NOBODY,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]  # has no types
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -18,7 +19,6 @@ from ashioto.log.kafka.librdkafka import address_of
 from ashioto.schema.avrokernel import compiled
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     Addresses = npt.NDArray[np.uintp]
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Mask = npt.NDArray[np.bool_]
 
+MOST: Final = 65_536
+"""So many messages are handed over at once."""
 ERROR: Final = 0
 OFFSET: Final = 1
 VALUE: Final = 2
@@ -117,6 +119,29 @@ def look(messages: Addresses, count: int, kind: int, facts: Facts) -> None:
         facts[row, KEY_SIZE] = _load64(at + types.uintp(_KEY_SIZE_AT))
         facts[row, PRIVATE] = _load64(at + types.uintp(_PRIVATE_AT))
         facts[row, TIME] = _time_of(at, types.uintp(kind))
+
+
+class Inbox:
+    """Room for messages of librdkafka, and for what is told of them."""
+
+    def __init__(self) -> None:
+        self.messages: Addresses = np.zeros(MOST, dtype=np.uintp)
+        self._facts: Facts = np.zeros((MOST, WIDTH), dtype=np.int64)
+        self._kind = np.zeros(1, dtype=np.int64)
+
+    @property
+    def address(self) -> int:
+        """Where librdkafka writes the addresses of at most MOST messages."""
+        return self.messages.ctypes.data
+
+    def facts(self, count: int) -> Facts:
+        """Return what is told of messages that were written there; overwritten by the next call.
+
+        Args:
+            count: How many there are.
+        """
+        look(self.messages, count, self._kind.ctypes.data, self._facts)
+        return self._facts[:count]
 
 
 @compiled

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ashioto.errors import LogBusyError, LogError, UnknownTopicError
 from ashioto.keys import shown
 from ashioto.log.changes import check_lease, known_lease
 from ashioto.log.kafka.checkup import SPEC as CLOCK_SPEC
-from ashioto.log.kafka.errors import NOBODY, log_error
 from ashioto.log.kafka.fences import SPEC, FenceState, fence_batch, fence_state
 from ashioto.log.kafka.topics import ensure
-from ashioto.log.kafka.transactions import NotCommittedError, Transactor
+from ashioto.log.kafka.transactions import Transactor
 from ashioto.log.kafka.write import prepared
 from ashioto.log.kafka.writers import TRIES, finding_out
 from ashioto.log.leases import FENCES
@@ -172,25 +172,15 @@ class Fenced:
             raise LogBusyError(
                 f"an open transaction hides what has become of {shown(self._name)}",
                 hint="try again; Kafka ends transactions of silent writers after a while",
-                pid=NOBODY,
             )
         self._state = self._book.state(self._name)
 
     def _wrote(self, found: list[Outgoing], epoch: int, left: int) -> bool:
         """Write; returns False where it is certain that nothing was written and it may be tried again."""
-        try:
-            self._transactor.write(found)
-        except NotCommittedError as error:
-            if error.probe is not None and self._is_committed(error.probe, epoch):
-                return True
-            if left and (error.fenced or error.error.retriable()):
-                return False
-            raise log_error(
-                error.error, self._clients.options.bootstrap, topic=found[0].topic.spec.name,
-                trouble=self._clients.trouble,
-            ) from error  # fmt: skip
-        self._book.await_seen(found, self._clients.options.visible_timeout_s)
-        return True
+        done = self._transactor.wrote(found, partial(self._is_committed, epoch=epoch), again=left > 0)
+        if done:
+            self._book.await_seen(found, self._clients.options.visible_timeout_s)
+        return done
 
     def _is_committed(self, probe: Probe, epoch: int) -> bool:
         """Find out what became of a transaction: whoever becomes the producer after it has it ended first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, cimpl
@@ -58,6 +59,7 @@ _conf_set_stats = function("rd_kafka_conf_set_stats_cb", None, Pointer, _StatsCa
 _conf_set_events = function("rd_kafka_conf_set_events", None, Pointer, ctypes.c_int)
 _new = function("rd_kafka_new", Pointer, ctypes.c_int, Pointer, ctypes.c_char_p, ctypes.c_size_t)
 _destroy = function("rd_kafka_destroy", None, Pointer)
+queue_destroy = function("rd_kafka_queue_destroy", None, Pointer)
 _error_text = function("rd_kafka_err2str", ctypes.c_char_p, ctypes.c_int)
 _error_code = function("rd_kafka_error_code", ctypes.c_int, Pointer)
 _error_string = function("rd_kafka_error_string", ctypes.c_char_p, Pointer)
@@ -80,6 +82,8 @@ class Handle:
     """
 
     def __init__(self, kind: int, settings: Mapping[str, Any], *, events: int = 0) -> None:
+        self._pointer: int | None = None
+        self._owned: list[tuple[Callable[[int], object], int]] = []
         given = dict(settings)
         given.pop("logger", None)
         self._on_error = _ErrorCallback(_error_teller(given.pop("error_cb", None)))
@@ -96,11 +100,41 @@ class Handle:
         made: int | None = _new(kind, conf, text, _TEXT_BYTES)
         if made is None:
             raise _refused(conf, text.value)
-        self.pointer: int = made
+        self._pointer = made
 
-    def destroy(self) -> None:
-        """Let go of it; nothing may be called with it behind that."""
-        _destroy(self.pointer)
+    @property
+    def pointer(self) -> int:
+        """What functions of librdkafka know it by.
+
+        Raises:
+            KafkaException: It is closed.
+        """
+        if self._pointer is None:
+            raise exception(KafkaError._DESTROY)  # noqa: SLF001
+        return self._pointer
+
+    def own(self, pointer: int, release: Callable[[int], object]) -> int:
+        """Have something of the client released before it, what came last first; returns it.
+
+        Args:
+            pointer: What it is known by.
+            release: Releases it.
+        """
+        self._owned.append((release, pointer))
+        return pointer
+
+    def close(self) -> None:
+        """Let go of it; a second time does nothing."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            for release, owned in reversed(self._owned):
+                release(owned)
+            _destroy(pointer)
+
+    def __del__(self) -> None:
+        """Let go of it, where nobody has done so."""
+        with suppress(AttributeError, TypeError):  # at the end of the interpreter
+            self.close()
 
 
 def exception(code: int) -> KafkaException:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
 from ashioto.clock import SystemClock
-from ashioto.log.kafka.gather import ERROR, OFFSET, PRIVATE, TIME, WIDTH, look, produced
-from ashioto.log.kafka.librdkafka import DELIVERIES, PRODUCER, Handle, Pointer, exception, function, raised, taken_error
+from ashioto.log.kafka.gather import ERROR, MOST, OFFSET, PRIVATE, TIME, Inbox, produced
+from ashioto.log.kafka.librdkafka import (
+    DELIVERIES,
+    PRODUCER,
+    Handle,
+    Pointer,
+    exception,
+    function,
+    queue_destroy,
+    raised,
+    taken_error,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +32,6 @@ if TYPE_CHECKING:
     from ashioto.log.kafka.write import Outgoing, Raw
 
 Header = tuple[bytes, bytes]
-_MOST: Final = 65_536
 _SERVE_ROWS: Final = 16_384
 _FULL_S: Final = 0.1
 _SLICE_S: Final = 0.1
@@ -64,7 +72,6 @@ _fatal = function("rd_kafka_fatal_error", ctypes.c_int, Pointer, ctypes.c_char_p
 _topic_new = function("rd_kafka_topic_new", Pointer, Pointer, ctypes.c_char_p, Pointer)
 _topic_destroy = function("rd_kafka_topic_destroy", None, Pointer)
 _queue_main = function("rd_kafka_queue_get_main", Pointer, Pointer)
-_queue_destroy = function("rd_kafka_queue_destroy", None, Pointer)
 _queue_poll = function("rd_kafka_queue_poll", Pointer, *_timed)
 _event_type = function("rd_kafka_event_type", ctypes.c_int, Pointer)
 _event_messages = function("rd_kafka_event_message_array", ctypes.c_size_t, Pointer, Pointer, ctypes.c_size_t)
@@ -91,33 +98,30 @@ class ColumnProducer:
     """
 
     def __init__(self, settings: Mapping[str, Any], *, clock: Clock | None = None) -> None:
-        self._client: Handle | None = None
         self._clock = SystemClock() if clock is None else clock
         self._client = Handle(PRODUCER, settings, events=DELIVERIES)
-        self._queue = _queue_main(self._client.pointer)
+        self._queue = self._client.own(_queue_main(self._client.pointer), queue_destroy)
         self._lock = threading.Lock()
         self._topics: dict[str, int] = {}
         self._numbers = itertools.count(1)
         self._flying: dict[int, tuple[Outgoing, int]] = {}
-        self._messages = np.zeros(_MOST, dtype=np.uintp)
-        self._facts = np.zeros((_MOST, WIDTH), dtype=np.int64)
-        self._kind = np.zeros(1, dtype=np.int64)
+        self._inbox = Inbox()
 
     def init_transactions(self, timeout_s: float) -> None:
         """Become the one producer of the transactional id."""
-        raised(_init(self._pointer, _ms(timeout_s)))
+        raised(_init(self._client.pointer, _ms(timeout_s)))
 
     def begin_transaction(self) -> None:
         """Begin a transaction."""
-        raised(_begin(self._pointer))
+        raised(_begin(self._client.pointer))
 
     def commit_transaction(self, timeout_s: float) -> None:
         """Commit what was sent; all of it must have arrived."""
-        raised(_commit(self._pointer, _ms(timeout_s)))
+        raised(_commit(self._client.pointer, _ms(timeout_s)))
 
     def abort_transaction(self, timeout_s: float) -> None:
         """Abort what was sent."""
-        raised(_abort(self._pointer, _ms(timeout_s)))
+        raised(_abort(self._client.pointer, _ms(timeout_s)))
 
     def send(self, one: Outgoing, special: Mapping[int, Sequence[Header]]) -> None:
         """Hand records over; what becomes of them is told to `one` by `poll` and `flush`.
@@ -152,7 +156,7 @@ class ColumnProducer:
         until = self._clock.monotonic() + timeout_s
         while self._flying:
             left = until - self._clock.monotonic()
-            _flush(self._pointer, 1)  # sends at once what waits for more
+            _flush(self._client.pointer, 1)  # sends at once what waits for more
             self.poll(max(min(left, _SLICE_S), 0.0))
             if left <= 0:
                 break
@@ -175,7 +179,7 @@ class ColumnProducer:
     def fatal(self) -> KafkaError | None:
         """What ended the producer, e.g. that another one has begun."""
         text = ctypes.create_string_buffer(_TEXT_BYTES)
-        code = _fatal(self._pointer, text, _TEXT_BYTES)
+        code = _fatal(self._client.pointer, text, _TEXT_BYTES)
         return KafkaError(code, text.value.decode(errors="replace"), fatal=True) if code else None
 
     @property
@@ -184,40 +188,24 @@ class ColumnProducer:
         found = self.fatal
         if found is not None:
             return found
-        error = _begin(self._pointer)  # which never succeeds in a transaction, and tells why
+        error = _begin(self._client.pointer)  # which never succeeds in a transaction, and tells why
         found = taken_error(error) if error else None
         return None if found is None or found.code() == KafkaError._STATE else found  # noqa: SLF001
 
     def purge(self) -> None:
         """Give up what has not arrived."""
-        code = _purge(self._pointer, _PURGE_ALL)
+        code = _purge(self._client.pointer, _PURGE_ALL)
         if code:
             raise exception(code)
 
     def close(self) -> None:
         """Let go of the cluster, whatever has not arrived."""
-        client, self._client = self._client, None
-        if client is not None:
-            for topic in self._topics.values():
-                _topic_destroy(topic)
-            _queue_destroy(self._queue)
-            client.destroy()
-
-    def __del__(self) -> None:
-        """Let go of the cluster, where nobody has done so."""
-        with suppress(AttributeError, TypeError):  # at the end of the interpreter
-            self.close()
-
-    @property
-    def _pointer(self) -> int:
-        if self._client is None:
-            raise exception(KafkaError._DESTROY)  # noqa: SLF001
-        return self._client.pointer
+        self._client.close()
 
     def _hand_over(self, parts: ctypes.Array[_Part], held: Raw, start: int, stop: int) -> None:
         at = {part.kind: ctypes.addressof(part.said) for part in parts}
         places = np.array([
-            self._pointer, ctypes.addressof(parts), len(parts), at[_KEY], at[_VALUE], at[_TIMESTAMP],
+            self._client.pointer, ctypes.addressof(parts), len(parts), at[_KEY], at[_VALUE], at[_TIMESTAMP],
             held.key_bytes.ctypes.data, held.value_bytes.ctypes.data,
         ], dtype=np.int64)  # fmt: skip
         while start < stop:
@@ -249,17 +237,16 @@ class ColumnProducer:
         with self._lock:
             found = self._topics.get(name)
             if found is None:
-                made = _topic_new(self._pointer, name.encode(), None)
+                made = _topic_new(self._client.pointer, name.encode(), None)
                 if made is None:
                     raise exception(_last_error())
-                found = self._topics[name] = made
+                found = self._topics[name] = self._client.own(made, _topic_destroy)
             return found
 
     def _take(self, event: int) -> None:
         """Tell each batch what became of its records; messages of an event are given back with it."""
-        while count := _event_messages(event, self._messages.ctypes.data, _MOST):
-            look(self._messages, count, self._kind.ctypes.data, self._facts)
-            facts = self._facts[:count]
+        while count := _event_messages(event, self._inbox.address, MOST):
+            facts = self._inbox.facts(count)
             for number in np.unique(facts[:, PRIVATE]).tolist():
                 self._tell(number, facts[facts[:, PRIVATE] == number])
 

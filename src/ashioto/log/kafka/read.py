@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto.errors import LogBusyError
-from ashioto.log.kafka.errors import NOBODY
 
 if TYPE_CHECKING:
     from ashioto.clock import Clock
@@ -116,7 +115,6 @@ class Fetcher:
             f"Kafka at {self._clients.options.bootstrap} sends nothing of {name}",
             hint="check that its brokers run and can be reached",
             topic=self._topic.spec.name,
-            pid=NOBODY,
         )
 
 

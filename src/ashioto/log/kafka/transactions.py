@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from ashioto.clock import SystemClock
-from ashioto.log.kafka.errors import FENCED
+from ashioto.log.kafka.errors import FENCED, log_error
 from ashioto.log.kafka.write import send
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ashioto.log.kafka.client import Clients
     from ashioto.log.kafka.producer import ColumnProducer
@@ -123,6 +123,30 @@ class Transactor:
             raise NotCommittedError(error.args[0], _probe(found)) from error
         if _CLOCK.monotonic() - began >= self._clients.resend_s:
             self.drop()  # it may have been sent twice: the one that comes late would end the next transaction
+
+    def wrote(self, found: Sequence[Outgoing], committed: Callable[[Probe], bool], *, again: bool) -> bool:
+        """Write records, all or none; returns False where it is certain that nothing was written.
+
+        Args:
+            found: The records; their offsets are noted there.
+            committed: Finds out whether a transaction was committed.
+            again: Whether the caller tries again where that may help.
+
+        Raises:
+            LogError: They were not written, and it is not to be tried again.
+        """
+        try:
+            self.write(found)
+        except NotCommittedError as error:
+            if error.probe is not None and committed(error.probe):
+                return True
+            if again and (error.fenced or error.error.retriable()):
+                return False
+            raise log_error(
+                error.error, self._clients.options.bootstrap, topic=found[0].topic.spec.name,
+                trouble=self._clients.trouble,
+            ) from error  # fmt: skip
+        return True
 
     def _give_up(self, producer: ColumnProducer) -> None:
         """Abort, so that readers need not wait until the transaction times out."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ashioto.errors import LogError
 from ashioto.log.base import Appended, Ints, Mask
@@ -138,8 +139,7 @@ def prepared(topic: Topic, batch: Batch, values: Values, now_ms: int) -> Outgoin
 
 def _check_sizes(found: Outgoing) -> None:
     most = min(MAX_MESSAGE_BYTES, found.topic.max_bytes) - _OVERHEAD
-    raw = found.raw()
-    sizes = np.diff(raw.keys) + np.where(raw.dead, 0, np.diff(raw.values))
+    sizes = np.asarray(pc.add(pc.binary_length(found.keys), pc.fill_null(pc.binary_length(found.values), 0)))
     for row in np.flatnonzero(sizes > most).tolist():
         raise LogError(
             f"record {row} of a batch for {found.topic.spec.name} has {sizes[row]} bytes, and {most} are allowed",

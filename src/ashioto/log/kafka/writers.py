@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaError
 
 from ashioto.errors import LogBusyError, LogError
-from ashioto.log.kafka.errors import MAYBE_WRITTEN, NOBODY, log_error
-from ashioto.log.kafka.transactions import NotCommittedError, Transactor
+from ashioto.log.kafka.errors import MAYBE_WRITTEN, log_error
+from ashioto.log.kafka.transactions import Transactor
 from ashioto.log.kafka.write import send
 from ashioto.log.leases import FREE
 
@@ -86,19 +86,9 @@ class Writers:
 
     def _write_all(self, found: list[Outgoing]) -> None:
         for left in reversed(range(TRIES)):
-            try:
-                self._transactor.write(found)
-            except NotCommittedError as error:
-                if error.probe is not None and self._is_committed(error.probe):
-                    return
-                if not left or not (error.fenced or error.error.retriable()):
-                    raise log_error(
-                        error.error, self._clients.options.bootstrap, topic=found[0].topic.spec.name,
-                        trouble=self._clients.trouble,
-                    ) from error  # fmt: skip
-                found[:] = [one.again() for one in found]
-            else:
+            if self._transactor.wrote(found, self._is_committed, again=left > 0):
                 return
+            found[:] = [one.again() for one in found]
 
     def _is_committed(self, probe: Probe) -> bool:
         with finding_out(probe, self._clients.options.bootstrap):
@@ -125,5 +115,4 @@ def unknown_outcome(topic: str, bootstrap: str) -> LogBusyError:
         f"nobody can say whether an append to {topic} was written: Kafka at {bootstrap} does not answer",
         hint="look for it before it is written again",
         topic=topic,
-        pid=NOBODY,
     )
