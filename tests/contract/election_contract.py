@@ -91,6 +91,16 @@ class ElectionContract:
             assert b.campaign() is None
         assert b.leader() == "a"
 
+    def test_it_lasts_to_the_millisecond(self, arena: Arena, pair: tuple[Election, Election]) -> None:
+        a, b = pair
+        for ms in range(1, 24):  # some seconds times 1,000 are less than the whole number, as binary fractions
+            arena.clock.advance(ms)
+            a.campaign()
+            arena.clock.advance(EXPIRE_MS - 1)
+            assert b.leader() == "a"
+            arena.clock.advance(1)
+            assert b.leader() is None
+
     def test_another_takes_over_after_expiry_and_not_before(
         self, arena: Arena, pair: tuple[Election, Election]
     ) -> None:

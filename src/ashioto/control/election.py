@@ -201,7 +201,7 @@ class LeaseElection:
             return self._is_renewed_elsewhere(known, known.renewed_ms)
         if self._processes.is_gone(known.holder):
             return False
-        return self._clock.monotonic() * 1000 < known.expires_ms
+        return self._read_ms() < known.expires_ms
 
     def _is_renewed_elsewhere(self, known: Lease, renewed_ms: int) -> bool:
         """Return whether a holder on another machine is to be taken for alive."""
@@ -212,4 +212,8 @@ class LeaseElection:
         return now - self._since < self.options.expire_s and not long_ago
 
     def _expiry(self) -> int:
-        return int((self._clock.monotonic() + self.options.expire_s) * 1000)
+        return self._read_ms() + round(1000 * self.options.expire_s)
+
+    def _read_ms(self) -> int:
+        """Return the monotonic reading; rounded, since 6.001 seconds times 1000 are a little less than 6,001."""
+        return round(1000 * self._clock.monotonic())
