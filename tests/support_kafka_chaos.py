@@ -179,7 +179,7 @@ class World:
         for one in beats.members:  # one that has only just been started knows nothing of signals
             wait_until(lambda one=one: not one.runs or "health on " in one.text, what="a heartbeat")  # type: ignore[misc]  # bound now
         for one in sorted(beats.members, key=lambda m: m is leader(self.log, beats.role, beats.members)):
-            if one.end() != 0 and not met_nobody(one):
+            if one.end() != 0:
                 check_refused(one)  # displaced by somebody else's trouble
         wait_until(self.has_read_everything, every=0.05, what="the engines")
         for role in engines.members:
@@ -194,11 +194,6 @@ class World:
             if len(read) < len(ends) or any(at < end for at, end in zip(read, sorted(ends.values()), strict=True)):
                 return False
         return True
-
-
-def met_nobody(role: Role) -> bool:
-    """Whether a role was started while no broker answered, and has said so and ended."""
-    return role.process.returncode == 1 and "does not answer" in role.text
 
 
 def verdict(world: World) -> dict[str, int]:

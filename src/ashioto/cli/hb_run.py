@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ashioto.deploy.target import DeployLog
     from ashioto.heartbeat.options import HeartbeatOptions
     from ashioto.heartbeat.service import HeartbeatService
+    from ashioto.log.base import Log
     from ashioto.observe.health import Health, Leader
     from ashioto.observe.metrics import HeartbeatMetrics
 
@@ -27,6 +28,8 @@ FOLLOW_S: Final = 0.1
 """How often the clock of a replay is looked for, seconds."""
 STALE_S: Final = 5.0
 """After so long without a turn it counts as stuck, seconds."""
+RETRY_S: Final = 1.0
+"""How long after it was asked in vain a log is asked again at the start, seconds."""
 LOOK_S: Final = 0.5
 """How often it is looked who leads, for the health endpoints, seconds."""
 
@@ -50,7 +53,6 @@ def run(
 def _run(contexts: list[str], port: int) -> None:
     from ashioto.cli.infra_target import deploy_log
     from ashioto.cli.project import open_project
-    from ashioto.cli.replay import SharedClock
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import SystemClock
     from ashioto.observe.health import HealthServer
@@ -59,14 +61,39 @@ def _run(contexts: list[str], port: int) -> None:
     project = open_project()
     names = [project.context(name).name for name in contexts] or [c.name for c in project.contexts]
     base, metrics = SystemClock(), HeartbeatMetrics()
-    clock = SharedClock(project.log, base)
     env = (project.config.project.env, project.config.project.cluster)
-    service = heartbeat_service(deploy_log(project.log), names, env=env, clock=clock, base=base, metrics=metrics)
-    watcher = Turned(service, base)
-    with HealthServer(port, registry=metrics.registry, status=watcher.health, stale_after=STALE_S) as server:
+    watcher = Turned(base)
+    with (
+        HealthServer(port, registry=metrics.registry, status=watcher.health, stale_after=STALE_S) as server,
+        Stopping() as stopping,
+    ):
         LOG.info("of %s; health on http://127.0.0.1:%d; ^C hands over", ", ".join(names), server.port)
-        with Stopping() as stopping:
-            turn_heartbeat(service, clock, stopping, watcher.turned)
+        clock = clock_of(project.log, base, stopping, watcher.waits)
+        if clock is not None:
+            log = deploy_log(project.log)
+            service = heartbeat_service(log, names, env=env, clock=clock, base=base, metrics=metrics)
+            turn_heartbeat(service, clock, stopping, lambda: watcher.turned(service))
+
+
+def clock_of(log: Log, base: Clock, stopping: Stopping, waits: Callable[[str], None]) -> SharedClock | None:
+    """Return the clock that a log announces, once the log answers; None where the process is to end before it does.
+
+    Args:
+        log: Where the clock is.
+        base: The machine's clock.
+        stopping: Says when to end.
+        waits: Told why there is no clock yet, each time that the log was asked in vain.
+    """
+    from ashioto.cli.replay import SharedClock
+
+    while not stopping:
+        try:
+            return SharedClock(log, base)
+        except LogBusyError as error:
+            LOG.warning("there is nothing to do yet: %s; tried again", error.message)
+            waits(error.message)
+            stopping.wait(RETRY_S)
+    return None
 
 
 def heartbeat_service(
@@ -140,41 +167,49 @@ class Turned:
     """Knows when a heartbeat was last turned over and how it stood then; asked from other threads, it reads no log.
 
     Args:
-        service: The heartbeat.
         clock: Tells when.
     """
 
-    def __init__(self, service: HeartbeatService, clock: Clock) -> None:
-        self._service, self._clock = service, clock
-        self._health: Health
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._health: Health | None = None
+        self._waits = "it has only just been started"
         self._looked = float("-inf")
         self._leaders: tuple[Leader, ...] = ()
-        self.turned()
 
-    def turned(self) -> None:
-        """Note that it has been turned over now."""
+    def waits(self, reason: str) -> None:
+        """Note why there is nothing to turn over yet."""
+        self._waits = reason
+
+    def turned(self, service: HeartbeatService) -> None:
+        """Note that a heartbeat has been turned over now."""
         from ashioto.observe.health import Health
 
-        at, problems = self._clock.monotonic(), tuple(self._service.problems)
+        at, problems = self._clock.monotonic(), tuple(service.problems)
         if at - self._looked >= LOOK_S:
             self._looked = at
             with suppress(LogBusyError):  # they stay as they were seen last
-                self._leaders = self._leaders_now()
+                self._leaders = _leaders(service)
         self._health = Health(turned_at=at, ready=not problems, reasons=problems, leaders=self._leaders)
 
     def health(self) -> Health:
-        """Return how it stands."""
+        """Return how it stands: before its first turn it is alive, since it waits, and not ready."""
+        from ashioto.observe.health import Health
+
+        if self._health is None:
+            return Health(turned_at=self._clock.monotonic(), ready=False, reasons=(self._waits,))
         return self._health
 
-    def _leaders_now(self) -> tuple[Leader, ...]:
-        from ashioto.observe.health import Leader
 
-        return tuple(
-            Leader(
-                context=role.context,
-                holder=role.election.leader(),
-                epoch=role.election.newest(),
-                is_this=role.mode == "active",
-            )
-            for role in self._service.roles
+def _leaders(service: HeartbeatService) -> tuple[Leader, ...]:
+    from ashioto.observe.health import Leader
+
+    return tuple(
+        Leader(
+            context=role.context,
+            holder=role.election.leader(),
+            epoch=role.election.newest(),
+            is_this=role.mode == "active",
         )
+        for role in service.roles
+    )

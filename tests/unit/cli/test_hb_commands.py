@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,15 @@ import pytest
 
 from ashioto.cli.engine_run import Watched, engine_host
 from ashioto.cli.hb_list import heartbeat_row, overdue_ms
-from ashioto.cli.hb_run import Turned, heartbeat_service
+from ashioto.cli.hb_run import Turned, clock_of, heartbeat_service
 from ashioto.cli.infra_target import deploy_log
 from ashioto.cli.replay import SharedClock
+from ashioto.cli.stopping import Stopping
 from ashioto.clock import ManualClock
 from ashioto.control.election import LeaseElection
 from ashioto.control.specs import heartbeat_specs
 from ashioto.errors import LogBusyError
+from ashioto.log.passing import PassingLog
 from ashioto.observe.metrics import HeartbeatMetrics
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from ashioto.cli.project import Project
     from ashioto.control.specs import HeartbeatSpec
     from ashioto.heartbeat.service import HeartbeatService
+    from ashioto.log.base import Log, ViewPage
 
 ENV = ("dev", "local")
 KEY = ("--key", "broker=SIM", "--key", "symbol=BTCUSD")
@@ -101,11 +105,11 @@ def test_a_heartbeat_is_late_from_when_its_next_marker_is_due(project: Project, 
 def test_health_says_who_leads_as_it_was_at_the_last_turn(project: Project, spec: HeartbeatSpec) -> None:
     clock = ManualClock(OPEN)
     first, second = service(project, clock), service(project, clock, "b")
-    watched = [Turned(one, clock) for one in (first, second)]
+    watched = [Turned(clock), Turned(clock)]
     for one, turned in zip((first, second), watched, strict=True):
         one.step()
         clock.advance(600)
-        turned.turned()
+        turned.turned(one)
     found = [turned.health() for turned in watched]
     assert [h.ready for h in found] == [True, True]
     assert [[(leader.context, leader.is_this, leader.epoch) for leader in h.leaders] for h in found] == [
@@ -122,7 +126,8 @@ def test_health_stays_as_it_was_while_the_log_does_not_answer(
     clock = ManualClock(OPEN)
     one = service(project, clock)
     one.step()
-    turned = Turned(one, clock)
+    turned = Turned(clock)
+    turned.turned(one)
     before = turned.health()
 
     def silent(*_: object) -> None:
@@ -130,9 +135,66 @@ def test_health_stays_as_it_was_while_the_log_does_not_answer(
 
     monkeypatch.setattr(LeaseElection, "leader", silent)
     clock.advance(600)
-    turned.turned()
+    turned.turned(one)
     assert turned.health().leaders == before.leaders
     assert before.leaders[0].context == spec.context
+
+
+class Silent(PassingLog):
+    """A log that does not answer the first times that it is asked."""
+
+    def __init__(self, inner: Log, times: int) -> None:
+        super().__init__(inner)
+        self.left = times
+
+    def view(self, topic: str, **wanted: Any) -> ViewPage:
+        if self.left:
+            self.left -= 1
+            raise LogBusyError("Kafka does not answer", hint="wait")
+        return super().view(topic, **wanted)
+
+
+class Waits(Stopping):
+    """Does not really wait, and is asked to end after some times."""
+
+    def __init__(self, times: float = math.inf) -> None:
+        super().__init__()
+        self.left = times
+
+    def __bool__(self) -> bool:
+        return self.left <= 0
+
+    def wait(self, seconds: float) -> bool:
+        assert seconds > 0
+        self.left -= 1
+        return bool(self)
+
+
+def test_a_heartbeat_that_is_started_while_the_log_does_not_answer_waits_for_it(project: Project) -> None:
+    base, said = ManualClock(OPEN), Turned(ManualClock(OPEN))
+    health = []
+
+    def waits(reason: str) -> None:
+        said.waits(reason)
+        health.append(said.health())
+
+    with Waits() as stopping:
+        found = clock_of(Silent(project.log, 2), base, stopping, waits)
+    assert found is not None
+    assert found.now_ms() == OPEN
+    assert [(h.ready, h.reasons) for h in health] == [(False, ("Kafka does not answer",))] * 2
+
+
+def test_a_heartbeat_that_waits_for_its_log_is_alive_and_can_be_ended(project: Project) -> None:
+    clock = ManualClock(OPEN)
+    turned = Turned(clock)
+    first = turned.health()
+    clock.advance(60_000)
+    assert turned.health().turned_at - first.turned_at == 60.0
+    log = Silent(project.log, 10)
+    with Waits(3) as stopping:
+        assert clock_of(log, clock, stopping, turned.waits) is None
+    assert log.left == 7
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ CONSUMER: Final[dict[str, Any]] = {
 
 
 class Clients:
-    """Makes clients that share settings, and keeps the one that administers.
+    """Makes clients that share settings, and keeps those that ask and administer.
 
     Args:
         options: Of the log.
@@ -65,6 +65,7 @@ class Clients:
         self.trouble = Trouble()
         self._lock = threading.Lock()
         self._admin: AdminClient | None = None
+        self._askers: dict[bool, Consumer] = {}
 
     @property
     def admin(self) -> AdminClient:
@@ -77,6 +78,23 @@ class Clients:
             if self._admin is None:
                 self._admin = self._made(AdminClient, {})
             return self._admin
+
+    def asker(self, *, committed: bool) -> Consumer:
+        """Return the consumer that is asked where partitions begin and end; it reads nothing.
+
+        The client that administers could be asked as well, but waits for a leader that is gone without ever sleeping.
+
+        Args:
+            committed: Whether a partition ends for it before transactions that are open.
+
+        Raises:
+            ConfigError: The client refuses a setting.
+        """
+        with self._lock:
+            if committed not in self._askers:
+                level = "read_committed" if committed else "read_uncommitted"
+                self._askers[committed] = self.member({"group.id": self._readers, "isolation.level": level})
+            return self._askers[committed]
 
     def producer(self, transactional_id: str | None = None) -> ColumnProducer:
         """Return a new idempotent producer.
@@ -101,8 +119,7 @@ class Clients:
 
     def consumer(self) -> ColumnConsumer:
         """Return a new consumer; partitions are assigned to it by hand, and it commits no offsets."""
-        own = CONSUMER | {"group.id": f"{self.options.prefix}{self.options.transactions}.readers"}
-        return self._made(ColumnConsumer, own)
+        return self._made(ColumnConsumer, CONSUMER | {"group.id": self._readers})
 
     def member(self, own: Mapping[str, Any]) -> Consumer:
         """Return a new consumer that takes part in a group.
@@ -124,20 +141,30 @@ class Clients:
             try:
                 yield
             except KafkaException:
-                admin = self._admin
-                if admin is not None:
-                    admin.poll(0)  # what it was refused for is only told to who asks
-                self.renew()
+                self._listen()
+                self._admin = None  # it may believe in a controller that is gone
                 raise
 
     def renew(self) -> None:
-        """Administer by a new client from now on: the old one may believe in leaders that are gone."""
+        """Ask and administer by new clients from now on: the old ones may believe in leaders that are gone."""
         self.close()
 
     def close(self) -> None:
-        """Let go of the client that administers."""
+        """Let go of the clients that ask and administer."""
         with self._lock:
-            self._admin = None
+            self._admin, self._askers = None, {}
+
+    @property
+    def _readers(self) -> str:
+        return f"{self.options.prefix}{self.options.transactions}.readers"
+
+    def _listen(self) -> None:
+        """Have the clients that are kept tell what they were refused for: they tell it only to who asks."""
+        with self._lock:
+            kept = [self._admin, *self._askers.values()]
+        for client in kept:
+            if client is not None:
+                client.poll(0)
 
     def _made(self, kind: Callable[[dict[str, Any]], _Client], own: Mapping[str, Any]) -> _Client:
         """Return a new client; the cluster is not asked for anything by that, so all that can be wrong are settings."""

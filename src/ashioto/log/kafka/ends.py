@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
 
 from ashioto.errors import LogBusyError
-from ashioto.log.kafka.errors import MOVING, UNKNOWN_TOPIC
+from ashioto.log.kafka.errors import MOVING, UNKNOWN_TOPIC, UNREACHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from confluent_kafka import Consumer
 
     from ashioto.clock import Clock
     from ashioto.log.kafka.client import Clients
     from ashioto.log.kafka.topics import Topic
 
-_LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types here
-_EARLIEST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # likewise
 _RECENT_S: Final = 0.003
 _POLL_S: Final = 0.001
 _RETRY_S: Final = 0.02
+_LONGEST_RETRY_S: Final = 0.25
 _GONE_S: Final = 1.0
 """A topic that was seen is gone only once that has been said for so long: some broker may not know of a new one yet."""
 _LEAST_S: Final = 0.5
-_ATTEMPT_S: Final = 2.0
-"""A client that waits for a leader that is gone does so busily until its time is over; a new one finds the next."""
-_AGAIN: Final = MOVING | {
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError._NOENT,  # noqa: SLF001  # no leader is known: the broker is away
-    KafkaError._DESTROY_BROKER,  # noqa: SLF001  # likewise
-    KafkaError._TIMED_OUT,  # noqa: SLF001  # of this attempt
-}
+"""A client asks the leader that it knows, and waits for one that is gone: so each attempt may take longer."""
+_MOST_S: Final = 4.0
+"""An attempt cannot be broken off by ^C."""
+_RENEW_S: Final = 5.0
+"""A client that did not learn of a new leader in so long is replaced."""
 
 
 class Ends:
@@ -57,7 +55,7 @@ class Ends:
             patience_s: How long to wait for an answer, seconds; None is as long as for any request.
         """
         asked = self._clock.monotonic()
-        found = self._ask(topic, _LATEST, range(topic.spec.partitions), patience_s=patience_s)
+        found = self._ask(topic, OFFSET_END, range(topic.spec.partitions), patience_s=patience_s)
         with self._lock:
             at, known = self._seen.get(topic.id, (asked, {}))
             merged = {partition: max(end, known.get(partition, 0)) for partition, end in found.items()}
@@ -76,12 +74,12 @@ class Ends:
     def starts(self, topic: Topic, partitions: Sequence[int] | None = None) -> dict[int, int]:
         """Return the first offset that is kept, by partition."""
         wanted = range(topic.spec.partitions) if partitions is None else partitions
-        return self._ask(topic, _EARLIEST, wanted)
+        return self._ask(topic, OFFSET_BEGINNING, wanted)
 
     def written(self, topic: Topic, partitions: Sequence[int] | None = None) -> dict[int, int]:
         """Return the offset of the next record by partition, also behind records that are not committed yet."""
         wanted = range(topic.spec.partitions) if partitions is None else partitions
-        return self._ask(topic, _LATEST, wanted, committed=False)
+        return self._ask(topic, OFFSET_END, wanted, committed=False)
 
     def wait(self, above: dict[tuple[str, int], int], topics: dict[str, Topic], timeout_s: float) -> bool:
         """Wait until readers see records.
@@ -133,34 +131,42 @@ class Ends:
             return self._seen.get(topic.id, (0.0, {}))[1].get(partition, 0)
 
     def _ask(
-        self, topic: Topic, spec: OffsetSpec, partitions: Sequence[int], *, committed: bool = True,
+        self, topic: Topic, which: int, partitions: Sequence[int], *, committed: bool = True,
         patience_s: float | None = None,
     ) -> dict[int, int]:  # fmt: skip
         """Ask for offsets, again while the leaders of the partitions are only just found."""
         patience_s = self._clients.options.request_timeout_s if patience_s is None else patience_s
-        until = self._clock.monotonic() + patience_s
-        gone = self._clock.monotonic() + _GONE_S
+        asked = renewed = self._clock.monotonic()
+        until, attempt_s, retry_s = asked + patience_s, _LEAST_S, _RETRY_S
         with self._clients.errors(topic.spec.name):
             while True:
+                asker = self._clients.asker(committed=committed)
                 try:
-                    left_s = min(max(until - self._clock.monotonic(), _LEAST_S), _ATTEMPT_S)
-                    return self._asked(topic, spec, partitions, committed=committed, timeout_s=left_s)
+                    return _asked(asker, topic, which, partitions, attempt_s)
                 except KafkaException as error:
-                    code = error.args[0].code()
-                    last = min(until, gone) if code in UNKNOWN_TOPIC else until
-                    if code not in _AGAIN | UNKNOWN_TOPIC or self._clock.monotonic() > last:
+                    code, now = error.args[0].code(), self._clock.monotonic()
+                    last = min(until, asked + _GONE_S) if code in UNKNOWN_TOPIC else until
+                    if code not in MOVING | UNREACHED | UNKNOWN_TOPIC or now > last:
                         raise
-                self._clock.sleep(_RETRY_S)
-                self._clients.renew()
+                if now - renewed > _RENEW_S:
+                    self._clients.renew()
+                    renewed = now
+                self._clock.sleep(retry_s)
+                with suppress(KafkaException):  # the next attempt says so again
+                    asker.list_topics(topic.real, timeout=attempt_s)  # who leads it now
+                left_s = until - self._clock.monotonic()
+                attempt_s = min(2 * attempt_s, max(left_s, _LEAST_S), _MOST_S)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
 
-    def _asked(
-        self, topic: Topic, spec: OffsetSpec, partitions: Sequence[int], *, committed: bool, timeout_s: float
-    ) -> dict[int, int]:
-        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        places = {TopicPartition(topic.real, partition): spec for partition in partitions}
-        admin = self._clients.admin  # kept until it has answered
-        asked = admin.list_offsets(places, isolation_level=level, request_timeout=timeout_s)
-        found = {place.partition: future.result().offset for place, future in asked.items()}
-        if any(offset < 0 for offset in found.values()):  # what librdkafka says of a leader that has just gone
+
+def _asked(asker: Consumer, topic: Topic, which: int, partitions: Sequence[int], timeout_s: float) -> dict[int, int]:
+    """Ask for offsets, once."""
+    wanted = [TopicPartition(topic.real, partition, which) for partition in partitions]
+    found = asker.offsets_for_times(wanted, timeout=timeout_s) if wanted else []
+    asker.poll(0)  # or what it tells beside would be kept for ever
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
+        if place.offset < 0:  # what librdkafka says of a leader that has just gone
             raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
-        return found
+    return {place.partition: place.offset for place in found}

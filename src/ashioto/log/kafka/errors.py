@@ -33,12 +33,13 @@ DENIED: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
-_UNREACHED: Final = {
+UNREACHED: Final = {
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._DESTROY_BROKER,  # noqa: SLF001  # it has left the cluster, or is not back in it yet
     KafkaError._RESOLVE,  # noqa: SLF001
     KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001  # before it was sent
     KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
     KafkaError._NOENT,  # noqa: SLF001  # no leader is known
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -62,7 +63,7 @@ _CUT_OFF: Final = {
     KafkaError._TRANSPORT,  # noqa: SLF001
     KafkaError._RESOLVE,  # noqa: SLF001
 }
-MAYBE_WRITTEN: Final = _UNREACHED | {KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND}
+MAYBE_WRITTEN: Final = UNREACHED | {KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND}
 """Why a record did not arrive as far as is known: its request may have, or only the answer was lost."""
 _SAID: Final[list[tuple[set[int], type[LogError], str, str]]] = [
     (_LOGIN, LogError, "does not let this client in", "check user, password and certificates"),
@@ -71,7 +72,7 @@ _SAID: Final[list[tuple[set[int], type[LogError], str, str]]] = [
         {KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND},
         LogBusyError, "has too few copies in step", "wait until its brokers are back",
     ),
-    (_UNREACHED, LogBusyError, "does not answer", "check that it runs and can be reached"),
+    (UNREACHED, LogBusyError, "does not answer", "check that it runs and can be reached"),
     (MOVING, LogBusyError, "is looking for a new leader", "try again when its brokers have agreed"),
     (
         {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE},
@@ -150,7 +151,7 @@ def kafka_errors(bootstrap: str, *, topic: str = "", trouble: Trouble | None = N
 
 def log_error(error: KafkaError, bootstrap: str, *, topic: str = "", trouble: Trouble | None = None) -> LogError:
     """Return the log's error for one of Kafka."""
-    if trouble is not None and trouble.login is not None and error.code() in _UNREACHED:
+    if trouble is not None and trouble.login is not None and error.code() in UNREACHED:
         error = trouble.login
     if error.code() in UNKNOWN_TOPIC and topic:
         return unknown_topic(topic)
