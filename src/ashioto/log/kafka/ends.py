@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
@@ -32,6 +31,7 @@ _MOST_S: Final = 4.0
 """An attempt cannot be broken off by ^C."""
 _RENEW_S: Final = 5.0
 """A client that did not learn of a new leader in so long is replaced."""
+_AGAIN: Final = MOVING | UNREACHED | UNKNOWN_TOPIC
 
 
 class Ends:
@@ -136,27 +136,43 @@ class Ends:
     ) -> dict[int, int]:  # fmt: skip
         """Ask for offsets, again while the leaders of the partitions are only just found."""
         patience_s = self._clients.options.request_timeout_s if patience_s is None else patience_s
-        asked = renewed = self._clock.monotonic()
-        until, attempt_s, retry_s = asked + patience_s, _LEAST_S, _RETRY_S
+        renewed = self._clock.monotonic()
+        until, attempt_s, retry_s = renewed + patience_s, _LEAST_S, _RETRY_S
+        gone_since: float | None = None
         with self._clients.errors(topic.spec.name):
             while True:
                 asker = self._clients.asker(committed=committed)
                 try:
                     return _asked(asker, topic, which, partitions, attempt_s)
                 except KafkaException as error:
-                    code, now = error.args[0].code(), self._clock.monotonic()
-                    last = min(until, asked + _GONE_S) if code in UNKNOWN_TOPIC else until
-                    if code not in MOVING | UNREACHED | UNKNOWN_TOPIC or now > last:
-                        raise
+                    why: KafkaError = error.args[0]
+                if why.code() not in _AGAIN:
+                    raise KafkaException(why)
+                self._clock.sleep(retry_s)
+                said, now = _said_of(asker, topic, attempt_s), self._clock.monotonic()
+                if why.code() in UNKNOWN_TOPIC and said is not None:
+                    why = said  # without a leader, the client says by itself that there is no such partition
+                is_gone = said is not None and said.code() in UNKNOWN_TOPIC
+                gone_since = (now if gone_since is None else gone_since) if is_gone else None
+                is_over = now > until or (gone_since is not None and now - gone_since > _GONE_S)
+                if is_over or why.code() not in _AGAIN:
+                    raise KafkaException(why)
                 if now - renewed > _RENEW_S:
                     self._clients.renew()
                     renewed = now
-                self._clock.sleep(retry_s)
-                with suppress(KafkaException):  # the next attempt says so again
-                    asker.list_topics(topic.real, timeout=attempt_s)  # who leads it now
-                left_s = until - self._clock.monotonic()
-                attempt_s = min(2 * attempt_s, max(left_s, _LEAST_S), _MOST_S)
+                attempt_s = min(2 * attempt_s, max(until - now, _LEAST_S), _MOST_S)
                 retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+
+
+def _said_of(asker: Consumer, topic: Topic, timeout_s: float) -> KafkaError | None:
+    """Have a client learn who leads a topic now, and return what is wrong: with the topic, or with asking for it."""
+    try:
+        found = asker.list_topics(topic.real, timeout=timeout_s)
+    except KafkaException as error:
+        failed: KafkaError = error.args[0]
+        return failed
+    wrong: KafkaError | None = found.topics[topic.real].error
+    return wrong
 
 
 def _asked(asker: Consumer, topic: Topic, which: int, partitions: Sequence[int], timeout_s: float) -> dict[int, int]:

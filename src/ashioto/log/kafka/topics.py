@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
@@ -14,21 +14,26 @@ from ashioto.errors import LogBusyError, LogError, SchemaError, UnknownTopicErro
 from ashioto.log.base import TopicSpec
 from ashioto.log.changes import check_alter, same_spec
 from ashioto.log.kafka.declared import Columns, columns_of, declared
-from ashioto.log.kafka.errors import UNKNOWN_TOPIC
+from ashioto.log.kafka.errors import UNKNOWN_TOPIC, UNREACHED
 from ashioto.log.kafka.known import Known
 from ashioto.log.leases import CLOCK, FENCES
 from ashioto.log.records import check_same, check_spec, unknown_topic
 from ashioto.schema.avro import subject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
+    from confluent_kafka.admin import AdminClient
 
     from ashioto.clock import Clock
     from ashioto.log.kafka.client import Clients
     from ashioto.schema.registry import SchemaRegistry
 
+_Answer = TypeVar("_Answer")
+_ATTEMPT_S: Final = 2.0
+_RETRY_S: Final = 0.1
+_LONGEST_RETRY_S: Final = 1.0
 _NO_LIMIT: Final = 2**63 - 1
 _MARKER_AHEAD_MS: Final = 60_000
 _COMPACTION_LAG_MS: Final = 3_600_000
@@ -327,28 +332,54 @@ class Topics:
         )
 
     def _described(self, real: str) -> Any | None:
-        with self._clients.errors(real):
-            admin = self._clients.admin  # kept until it has answered
-            asked = admin.describe_topics(TopicCollection([real]), request_timeout=self._options.request_timeout_s)
+        def ask(admin: AdminClient, timeout_s: float) -> Any | None:
+            asked = admin.describe_topics(TopicCollection([real]), request_timeout=timeout_s)
             try:
-                found = asked[real].result()
+                return asked[real].result()
             except KafkaException as error:
                 if error.args[0].code() not in UNKNOWN_TOPIC:
                     raise
-                found = None
-        admin.poll(0)  # what was said before the answer counts no more
+                return None
+
+        found = self._told(ask, real)
+        self._clients.admin.poll(0)  # what was said before the answer counts no more
         self._clients.trouble.answered()
         return found
 
     def _settings(self, name: str, real: str) -> dict[str, str]:
         resource = ConfigResource(ResourceType.TOPIC, real)
+
+        def ask(admin: AdminClient, timeout_s: float) -> dict[str, Any]:
+            found: dict[str, Any] = admin.describe_configs([resource], request_timeout=timeout_s)[resource].result()
+            return found
+
+        return {key: entry.value for key, entry in self._told(ask, name).items()}
+
+    def _told(self, ask: Callable[[AdminClient, float], _Answer], name: str) -> _Answer:
+        """Return the answer to a question that changes nothing, which may be asked several times.
+
+        A client whose controller is gone waits for it without ever sleeping, and a new one finds another.
+
+        Args:
+            ask: Asks a client, and waits so many seconds.
+            name: What it is about.
+        """
+        until = self._clock.monotonic() + self._options.request_timeout_s
+        attempt_s, retry_s = _ATTEMPT_S, _RETRY_S
         with self._clients.errors(name):
-            admin = self._clients.admin  # kept until it has answered
-            asked = admin.describe_configs(
-                [resource], request_timeout=self._options.request_timeout_s
-            )  # fmt: skip
-            found = asked[resource].result()
-        return {key: entry.value for key, entry in found.items()}
+            while True:
+                admin = self._clients.admin  # kept until it has answered
+                try:
+                    return ask(admin, attempt_s)
+                except KafkaException as error:
+                    left_s = until - self._clock.monotonic()
+                    if error.args[0].code() not in UNREACHED or left_s <= 0:
+                        raise
+                admin.poll(0)  # what it was refused for is only told to who asks
+                self._clients.renew()
+                self._clock.sleep(retry_s)
+                attempt_s = min(2 * attempt_s, max(left_s, _ATTEMPT_S))
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
 
     def _real(self, name: str) -> str:
         return self._options.prefix + name

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from tests.support_registry import MemoryRegistry
 
 from ashioto.clock import ManualClock, SystemClock
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from confluent_kafka import Consumer
     from confluent_kafka.admin import AdminClient
 
     from ashioto.log.kafka.producer import ColumnProducer
 
+_Said = TypeVar("_Said")
 BROKER = {"max.message.bytes": "1048576", "delete.retention.ms": "86400000", "retention.ms": "604800000"}
 
 
@@ -46,15 +48,6 @@ class FakeAdmin:
         self.before_create: Callable[[bool], None] = lambda _: None
         self.on_poll: Callable[[], None] = lambda: None
         self.fails: int | None = None
-        self.offsets: list[int | KafkaError] = []
-        self.on_ask: Callable[[float], None] = lambda _: None
-
-    def list_offsets(self, wanted: Any, *, request_timeout: float, **_: Any) -> dict[Any, Future[Any]]:
-        """Answer with the next of `offsets`; the last one stays."""
-        self.on_ask(request_timeout)
-        said = self.offsets.pop(0) if len(self.offsets) > 1 else self.offsets[0]
-        refused = said.code() if isinstance(said, KafkaError) else None
-        return {place: answered(SimpleNamespace(offset=said), refused) for place in wanted}
 
     def poll(self, _: float) -> None:
         self.on_poll()
@@ -90,19 +83,57 @@ class FakeAdmin:
         return {name: answered(self.topics.pop(name)) for name in wanted}
 
 
+class FakeAsker:
+    """Answers as a consumer that is asked for offsets does; `on_ask` hears how long an answer may take."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int | KafkaError] = []
+        self.on_ask: Callable[[float], None] = lambda _: None
+        self.topic: list[KafkaError | None] = [None]
+        """What is wrong with each topic, as the brokers say; the last one stays."""
+        self.away = False
+
+    def offsets_for_times(self, wanted: Sequence[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+        """Answer with the next of `offsets`; the last one stays."""
+        self.on_ask(timeout)
+        said = _next(self.offsets)
+        if isinstance(said, KafkaError):
+            raise KafkaException(said)
+        return [TopicPartition(one.topic, one.partition, said) for one in wanted]
+
+    def list_topics(self, topic: str, *, timeout: float) -> Any:
+        """Say what is wrong with a topic, or nothing while all brokers are away."""
+        assert timeout > 0
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=_next(self.topic))})
+
+    def poll(self, _: float) -> None:
+        """Have nothing to tell."""
+
+
+def _next(found: list[_Said]) -> _Said:
+    return found.pop(0) if len(found) > 1 else found[0]
+
+
 class FakeClients(Clients):
     """Clients of a cluster in memory; `producers` are handed out in turn."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
         own: dict[str, Any] = {"prefix": "w.", "request_timeout_s": 1.0, "topic_ttl_s": 0.0} | options
         super().__init__(KafkaOptions(bootstrap="kafka:9092", registry="http://registry", cache=folder, **own))
-        self.fake = FakeAdmin()
+        self.fake, self.fake_asker = FakeAdmin(), FakeAsker()
         self.producers: list[Any] = []
 
     @property
     def admin(self) -> AdminClient:
         """The client that administers."""
         return cast("AdminClient", self.fake)
+
+    def asker(self, *, committed: bool) -> Consumer:
+        """Return the consumer that is asked where partitions begin and end."""
+        del committed
+        return cast("Consumer", self.fake_asker)
 
     def producer(self, transactional_id: str | None = None) -> ColumnProducer:
         """Return the next producer; the last one is handed out for ever."""

@@ -25,17 +25,18 @@ class Scene:
     def __init__(self, folder: Path, *offsets: int | KafkaError) -> None:
         self.clock = ManualClock(0)
         self.clients = FakeClients(folder, request_timeout_s=10.0)
-        self.clients.fake.offsets = list(offsets)
+        self.asker = self.clients.fake_asker
+        self.asker.offsets = list(offsets)
         self.ends = Ends(self.clients, self.clock)
         self.asked: list[float] = []
-        self.clients.fake.on_ask = self.asked.append
+        self.asker.on_ask = self.asked.append
 
     def slow(self) -> None:
         def ask(timeout_s: float) -> None:
             self.asked.append(timeout_s)
             self.clock.advance(round(timeout_s * 1000))
 
-        self.clients.fake.on_ask = ask
+        self.asker.on_ask = ask
 
 
 def test_an_offset_below_zero_is_no_end(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_leader_that_is_gone_is_waited_for_bit_by_bit(tmp_path: Path, code: in
     scene = Scene(tmp_path, KafkaError(code), KafkaError(code), 3)
     scene.slow()
     assert scene.ends.written(TOPIC) == dict.fromkeys(PARTITIONS, 3)
-    assert scene.asked == [2.0, 2.0, 2.0]
+    assert scene.asked == [0.5, 1.0, 2.0]
 
 
 def test_silence_ends_after_the_time_that_a_request_may_take(tmp_path: Path) -> None:
@@ -71,7 +72,35 @@ def test_other_refusals_are_final(tmp_path: Path) -> None:
     scene = Scene(tmp_path, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), 3)
     with pytest.raises(LogError, match="does not allow this"):
         scene.ends.of(TOPIC)
-    scene = Scene(tmp_path, KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-    scene.slow()
+
+
+UNKNOWN = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+
+def test_a_topic_is_gone_once_that_was_said_for_a_while(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, UNKNOWN)
+    scene.asker.topic = [UNKNOWN]
     with pytest.raises(UnknownTopicError):
+        scene.ends.of(TOPIC)
+    assert 1_000 <= scene.clock.now_ms() <= 2_000
+
+
+def test_a_broker_that_has_just_come_back_is_asked_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, *[KafkaError(KafkaError._TIMED_OUT)] * 2, UNKNOWN, 5)
+    scene.slow()
+    scene.asker.topic = [None, None, UNKNOWN, None]
+    assert scene.ends.of(TOPIC) == dict.fromkeys(PARTITIONS, 5)
+    assert scene.clock.now_ms() > 2_000
+
+
+def test_what_a_client_says_of_a_topic_by_itself_counts_for_nothing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, KafkaError(KafkaError._UNKNOWN_PARTITION))
+    scene.slow()
+    scene.asker.away = True
+    with pytest.raises(LogBusyError, match="does not answer"):
+        scene.ends.of(TOPIC)
+    assert scene.clock.now_ms() >= 10_000
+    scene = Scene(tmp_path, KafkaError(KafkaError._UNKNOWN_PARTITION), 5)
+    scene.asker.topic = [KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)]
+    with pytest.raises(LogError, match="does not allow this"):
         scene.ends.of(TOPIC)
