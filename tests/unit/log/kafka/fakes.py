@@ -47,15 +47,17 @@ class FakeAdmin:
         self.made = 0
         self.before_create: Callable[[bool], None] = lambda _: None
         self.on_poll: Callable[[], None] = lambda: None
-        self.fails: int | None = None
+        self.fails: list[int | None] = [None]
+        """The codes of the next answers about topics; the last one stays."""
 
     def poll(self, _: float) -> None:
         self.on_poll()
 
     def describe_topics(self, wanted: Any, **_: Any) -> dict[str, Future[Any]]:
         (name,) = wanted.topic_names
-        if self.fails is not None:
-            return {name: answered(None, self.fails)}
+        fails = _next(self.fails)
+        if fails is not None:
+            return {name: answered(None, fails)}
         if name not in self.topics:
             return {name: answered(None, KafkaError.UNKNOWN_TOPIC_OR_PART)}
         number, partitions = self.topics[name][0], int(self.topics[name][1]["partitions"])
@@ -124,6 +126,11 @@ class FakeClients(Clients):
         super().__init__(KafkaOptions(bootstrap="kafka:9092", registry="http://registry", cache=folder, **own))
         self.fake, self.fake_asker = FakeAdmin(), FakeAsker()
         self.producers: list[Any] = []
+        self.renewed = 0
+
+    def renew(self) -> None:
+        """Count how often that was wanted."""
+        self.renewed += 1
 
     @property
     def admin(self) -> AdminClient:

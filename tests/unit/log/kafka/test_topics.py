@@ -100,7 +100,19 @@ def test_a_handshake_that_failed_once_is_not_told_of_later_failures(cluster: Clu
     clients.fake.on_poll = lambda: clients.trouble(KafkaError(KafkaError._SSL, "handshake failed"))
     cluster.topics.look("t.ticks")  # hears of it, and is answered
     clients.fake.on_poll = lambda: None
-    clients.fake.fails = KafkaError._TIMED_OUT
+    clients.fake.fails = [KafkaError._TIMED_OUT]
     cluster.topics.forget("t.ticks")
     with pytest.raises(LogBusyError, match="does not answer"):
         cluster.topics.find("t.ticks")
+
+
+def test_what_a_client_without_a_controller_is_asked_is_asked_again_of_another(cluster: Cluster) -> None:
+    cluster.topics.create([TICKS])
+    known = cluster.topics.look("t.ticks")
+    cluster.clients.fake.fails = [KafkaError._TIMED_OUT, KafkaError._TRANSPORT, None]
+    renewed = cluster.clients.renewed
+    assert cluster.topics.look("t.ticks") == known
+    assert cluster.clients.renewed == renewed + 2
+    cluster.clients.fake.fails = [KafkaError.TOPIC_AUTHORIZATION_FAILED, None]
+    with pytest.raises(LogError, match="does not allow this"):
+        cluster.topics.look("t.ticks")
