@@ -1,0 +1,502 @@
+CREATE STREAM `t_trade_bars_v4_ticks` (
+  `_key` VARCHAR KEY,
+  `venue` VARCHAR,
+  `symbol` VARCHAR,
+  `at` TIMESTAMP,
+  `price` DECIMAL(18, 2),
+  `size` DECIMAL(18, 1),
+  `lots` BIGINT,
+  `weight` DOUBLE
+) WITH (
+  KAFKA_TOPIC = 't.trade',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO',
+  TIMESTAMP = '`at`'
+);
+
+CREATE STREAM `t_trade_bars_v4_hb` (
+  `_key` VARCHAR KEY,
+  `venue` VARCHAR,
+  `symbol` VARCHAR,
+  `base` VARCHAR,
+  `kind` VARCHAR,
+  `at` TIMESTAMP,
+  `bucket_start` TIMESTAMP,
+  `market_date` DATE,
+  `closes` ARRAY<VARCHAR>,
+  `next_at` TIMESTAMP,
+  `next_bucket_start` TIMESTAMP,
+  `next_market_date` DATE
+) WITH (
+  KAFKA_TOPIC = 't.trade_hb',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO',
+  TIMESTAMP = '`at`'
+);
+
+CREATE TABLE `t_trade_bars_v4_sessions` (
+  `session_key` VARCHAR PRIMARY KEY,
+  `sessions` ARRAY<STRUCT<`open_ms` BIGINT, `close_ms` BIGINT, `day` BIGINT, `week` BIGINT, `month` BIGINT>>
+) WITH (
+  KAFKA_TOPIC = 't.hours_by_day',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO'
+);
+
+CREATE STREAM `t_trade_bars_v4_stamped` WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_stamped',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO'
+) AS
+SELECT
+  `t`.`_key` AS `_key`,
+  `t`.`venue` AS `group_0`,
+  `t`.`symbol` AS `group_1`,
+  CAST(UNIX_TIMESTAMP(`t`.`at`) AS BIGINT) AS `at`,
+  CONCAT(LPAD(CAST(UNIX_TIMESTAMP(`t`.`at`) AS VARCHAR), 15, '0'), '|', CONCAT('1', LPAD(CAST(`t`.`ROWOFFSET` AS VARCHAR), 19, '0'))) AS `place`,
+  CAST(`t`.`ROWOFFSET` AS BIGINT) AS `cut`,
+  CAST(FILTER(`s`.`sessions`, `X` => ((UNIX_TIMESTAMP(`t`.`at`) >= `X`->`open_ms`) AND (UNIX_TIMESTAMP(`t`.`at`) < `X`->`close_ms`)))[1]->`day` / 86400000 AS BIGINT) AS `day`,
+  CAST(`t`.`price` AS DECIMAL(18, 2)) AS `in_0`,
+  CAST(CAST(`t`.`price` * COALESCE(`t`.`size`, CAST('1.0' AS DECIMAL(18, 1))) AS DECIMAL(18, 3)) AS DECIMAL(18, 3)) AS `in_1`,
+  CAST(COALESCE(`t`.`size`, CAST('1.0' AS DECIMAL(18, 1))) AS DECIMAL(18, 1)) AS `in_2`,
+  CAST(COALESCE(`t`.`lots`, CAST(1 AS BIGINT)) AS BIGINT) AS `in_3`,
+  CAST(COALESCE(`t`.`weight`, 1.0E0) AS DOUBLE) AS `in_4`,
+  CAST((UNIX_TIMESTAMP(`t`.`at`) / 300000) * 300000 AS BIGINT) AS `label_5m`,
+  CAST((UNIX_TIMESTAMP(`t`.`at`) / 3600000) * 3600000 AS BIGINT) AS `label_1h`,
+  'tick' AS `kind`,
+  CAST(NULL AS BIGINT) AS `next_at`,
+  CAST(NULL AS BIGINT) AS `next_day`,
+  CAST(NULL AS BIGINT) AS `version`,
+  CAST(NULL AS BIGINT) AS `mark_5m`,
+  CAST(NULL AS BIGINT) AS `mark_1h`,
+  CAST(NULL AS VARCHAR) AS `carried_0`
+FROM `t_trade_bars_v4_ticks` `t`
+LEFT JOIN `t_trade_bars_v4_sessions` `s` ON CONCAT_WS(CHR(31), '1', REPLACE(REPLACE(`t`.`symbol`, '\', '\\'), CHR(31), '\u001f'), LPAD(CAST((UNIX_TIMESTAMP(`t`.`at`) / 86400000) * 86400000 AS VARCHAR), 13, '0')) = `s`.`session_key`
+WHERE (`t`.`venue` IS NOT NULL)
+  AND (`t`.`symbol` IS NOT NULL)
+  AND (`t`.`at` IS NOT NULL)
+  AND (`t`.`price` IS NOT NULL)
+  AND (UNIX_TIMESTAMP(`t`.`at`) >= 0)
+  AND (FILTER(`s`.`sessions`, `X` => ((UNIX_TIMESTAMP(`t`.`at`) >= `X`->`open_ms`) AND (UNIX_TIMESTAMP(`t`.`at`) < `X`->`close_ms`)))[1] IS NOT NULL)
+  AND ((COALESCE(`t`.`lots`, CAST(1 AS BIGINT)) > 0) OR (CASE WHEN (CAST(CAST(COALESCE(`t`.`size`, CAST('1.0' AS DECIMAL(18, 1))) * CAST('10' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 10.0E0) <> 0.0E0 THEN (CAST(CAST(`t`.`price` * CAST('100' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 100.0E0) / (CAST(CAST(COALESCE(`t`.`size`, CAST('1.0' AS DECIMAL(18, 1))) * CAST('10' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 10.0E0) END <= 3.0E0))
+  AND (`t`.`symbol` <> 'A')
+  AND (CAST(`t`.`price` * COALESCE(`t`.`size`, CAST('1.0' AS DECIMAL(18, 1))) AS DECIMAL(18, 3)) IS NOT NULL)
+  AND (COALESCE(`t`.`weight`, 1.0E0) <= 1.7976931348623157E308)
+  AND (COALESCE(`t`.`weight`, 1.0E0) >= -1.7976931348623157E308)
+PARTITION BY `t`.`_key`
+EMIT CHANGES;
+
+INSERT INTO `t_trade_bars_v4_stamped`
+SELECT
+  `h`.`_key` AS `_key`,
+  `h`.`venue` AS `group_0`,
+  `h`.`symbol` AS `group_1`,
+  CAST(UNIX_TIMESTAMP(`h`.`at`) AS BIGINT) AS `at`,
+  CAST(NULL AS VARCHAR) AS `place`,
+  CAST(NULL AS BIGINT) AS `cut`,
+  CAST(CAST(UNIX_DATE(`h`.`market_date`) AS BIGINT) AS BIGINT) AS `day`,
+  CAST(NULL AS DECIMAL(18, 2)) AS `in_0`,
+  CAST(NULL AS DECIMAL(18, 3)) AS `in_1`,
+  CAST(NULL AS DECIMAL(18, 1)) AS `in_2`,
+  CAST(NULL AS BIGINT) AS `in_3`,
+  CAST(NULL AS DOUBLE) AS `in_4`,
+  CAST(UNIX_TIMESTAMP(`h`.`bucket_start`) AS BIGINT) AS `label_5m`,
+  CAST((UNIX_TIMESTAMP(`h`.`at`) / 3600000) * 3600000 AS BIGINT) AS `label_1h`,
+  `h`.`kind` AS `kind`,
+  CAST(CASE WHEN `h`.`kind` = 'live' THEN UNIX_TIMESTAMP(`h`.`next_at`) END AS BIGINT) AS `next_at`,
+  CAST(CASE WHEN `h`.`kind` = 'live' THEN CAST(UNIX_DATE(`h`.`next_market_date`) AS BIGINT) END AS BIGINT) AS `next_day`,
+  CAST(NULL AS BIGINT) AS `version`,
+  CAST(CASE WHEN `h`.`kind` = 'live' THEN UNIX_TIMESTAMP(`h`.`next_bucket_start`) WHEN (`h`.`kind` = 'final') AND ARRAY_CONTAINS(`h`.`closes`, '5m') THEN CAST(1 AS BIGINT) END AS BIGINT) AS `mark_5m`,
+  CAST(CASE WHEN `h`.`kind` = 'live' THEN (UNIX_TIMESTAMP(`h`.`next_at`) / 3600000) * 3600000 WHEN (`h`.`kind` = 'final') AND ARRAY_CONTAINS(`h`.`closes`, '1h') THEN CAST(1 AS BIGINT) END AS BIGINT) AS `mark_1h`,
+  CAST(NULL AS VARCHAR) AS `carried_0`
+FROM `t_trade_bars_v4_hb` `h`
+WHERE (`h`.`base` = '5m')
+  AND ((`h`.`kind` = 'live') OR (`h`.`kind` = 'final'))
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_5m_in` (
+  `_key` VARCHAR KEY,
+  `group_0` VARCHAR,
+  `group_1` VARCHAR,
+  `at` BIGINT,
+  `place` VARCHAR,
+  `cut` BIGINT,
+  `day` BIGINT,
+  `in_0` DECIMAL(18, 2),
+  `in_1` DECIMAL(18, 3),
+  `in_2` DECIMAL(18, 1),
+  `in_3` BIGINT,
+  `in_4` DOUBLE,
+  `label_5m` BIGINT,
+  `label_1h` BIGINT,
+  `kind` VARCHAR,
+  `next_at` BIGINT,
+  `next_day` BIGINT,
+  `version` BIGINT,
+  `mark_5m` BIGINT,
+  `mark_1h` BIGINT,
+  `carried_0` VARCHAR
+) WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_stamped',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO',
+  TIMESTAMP = '`label_5m`'
+);
+
+CREATE STREAM `t_trade_bars_v4_1h_in` (
+  `_key` VARCHAR KEY,
+  `group_0` VARCHAR,
+  `group_1` VARCHAR,
+  `at` BIGINT,
+  `place` VARCHAR,
+  `cut` BIGINT,
+  `day` BIGINT,
+  `in_0` DECIMAL(18, 2),
+  `in_1` DECIMAL(18, 3),
+  `in_2` DECIMAL(18, 1),
+  `in_3` BIGINT,
+  `in_4` DOUBLE,
+  `label_1h` BIGINT,
+  `kind` VARCHAR,
+  `version` BIGINT,
+  `mark_1h` BIGINT,
+  `carried_0` VARCHAR
+) WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_stamped',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO',
+  TIMESTAMP = '`label_1h`'
+);
+
+CREATE TABLE `t_trade_bars_v4_5m_fold` WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_5m_fold',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO'
+) AS
+SELECT
+  `_key` AS `_key`,
+  AS_VALUE(`_key`) AS `key_text`,
+  `WINDOWSTART` AS `bucket_start`,
+  MAX(`group_0`) AS `group_0`,
+  MAX(`group_1`) AS `group_1`,
+  COUNT(CASE WHEN `kind` = 'tick' THEN 1 END) AS `ticks`,
+  MIN(CASE WHEN `kind` = 'tick' THEN CONCAT(`place`, '|', CAST(`in_0` AS VARCHAR)) END) AS `agg_0`,
+  MAX(CASE WHEN `kind` = 'tick' THEN CONCAT(`place`, '|', CAST(`in_0` AS VARCHAR)) END) AS `agg_1`,
+  SUM(CAST(`in_1` AS DECIMAL(30, 3))) AS `agg_2`,
+  SUM(CAST(`in_2` AS DECIMAL(30, 1))) AS `agg_3`,
+  SUM(CAST(`in_3` AS DECIMAL(30, 0))) AS `agg_4`,
+  MAX(`in_4`) AS `agg_5`,
+  MIN(`in_3`) AS `agg_6`,
+  MAX(`cut`) AS `cut`,
+  MIN(`day`) AS `day`,
+  MAX(CASE WHEN `kind` = 'final' THEN `mark_5m` END) AS `closed`,
+  MIN(CASE WHEN (`kind` = 'carry') AND (`mark_5m` <> `label_5m`) THEN CONCAT(CONCAT(LPAD(CAST(`at` AS VARCHAR), 15, '0'), '|', CONCAT('0', LPAD(CAST(1000000000000000000 - `version` AS VARCHAR), 19, '0'))), '|', `carried_0`) END) AS `before_0`
+FROM `t_trade_bars_v4_5m_in` `i`
+WINDOW TUMBLING (SIZE 1 MILLISECONDS, RETENTION 11525 MINUTES, GRACE PERIOD 10085 MINUTES)
+GROUP BY `_key`
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_5m_rows` (
+  `key_text` VARCHAR,
+  `bucket_start` BIGINT,
+  `group_0` VARCHAR,
+  `group_1` VARCHAR,
+  `ticks` BIGINT,
+  `agg_0` VARCHAR,
+  `agg_1` VARCHAR,
+  `agg_2` DECIMAL(30, 3),
+  `agg_3` DECIMAL(30, 1),
+  `agg_4` DECIMAL(30, 0),
+  `agg_5` DOUBLE,
+  `agg_6` BIGINT,
+  `cut` BIGINT,
+  `day` BIGINT,
+  `closed` BIGINT,
+  `before_0` VARCHAR
+) WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_5m_fold',
+  KEY_FORMAT = 'NONE',
+  VALUE_FORMAT = 'AVRO'
+);
+
+CREATE TABLE `t_trade_bars_v4_1h_fold` WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_1h_fold',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO'
+) AS
+SELECT
+  `_key` AS `_key`,
+  AS_VALUE(`_key`) AS `key_text`,
+  `WINDOWSTART` AS `bucket_start`,
+  MAX(`group_0`) AS `group_0`,
+  MAX(`group_1`) AS `group_1`,
+  COUNT(CASE WHEN `kind` = 'tick' THEN 1 END) AS `ticks`,
+  MIN(CASE WHEN `kind` = 'tick' THEN CONCAT(`place`, '|', CAST(`in_0` AS VARCHAR)) END) AS `agg_0`,
+  MAX(CASE WHEN `kind` = 'tick' THEN CONCAT(`place`, '|', CAST(`in_0` AS VARCHAR)) END) AS `agg_1`,
+  SUM(CAST(`in_1` AS DECIMAL(30, 3))) AS `agg_2`,
+  SUM(CAST(`in_2` AS DECIMAL(30, 1))) AS `agg_3`,
+  SUM(CAST(`in_3` AS DECIMAL(30, 0))) AS `agg_4`,
+  MAX(`in_4`) AS `agg_5`,
+  MIN(`in_3`) AS `agg_6`,
+  MAX(`cut`) AS `cut`,
+  MIN(`day`) AS `day`,
+  MAX(CASE WHEN `kind` = 'final' THEN `mark_1h` END) AS `closed`,
+  MIN(CASE WHEN (`kind` = 'carry') AND (`mark_1h` <> `label_1h`) THEN CONCAT(CONCAT(LPAD(CAST(`at` AS VARCHAR), 15, '0'), '|', CONCAT('0', LPAD(CAST(1000000000000000000 - `version` AS VARCHAR), 19, '0'))), '|', `carried_0`) END) AS `before_0`
+FROM `t_trade_bars_v4_1h_in` `i`
+WINDOW TUMBLING (SIZE 1 MILLISECONDS, RETENTION 193 HOURS, GRACE PERIOD 169 HOURS)
+GROUP BY `_key`
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_1h_rows` (
+  `key_text` VARCHAR,
+  `bucket_start` BIGINT,
+  `group_0` VARCHAR,
+  `group_1` VARCHAR,
+  `ticks` BIGINT,
+  `agg_0` VARCHAR,
+  `agg_1` VARCHAR,
+  `agg_2` DECIMAL(30, 3),
+  `agg_3` DECIMAL(30, 1),
+  `agg_4` DECIMAL(30, 0),
+  `agg_5` DOUBLE,
+  `agg_6` BIGINT,
+  `cut` BIGINT,
+  `day` BIGINT,
+  `closed` BIGINT,
+  `before_0` VARCHAR
+) WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_1h_fold',
+  KEY_FORMAT = 'NONE',
+  VALUE_FORMAT = 'AVRO'
+);
+
+CREATE TABLE `t_trade_bars_v4_own_fold` WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_own_fold',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO'
+) AS
+SELECT
+  `_key` AS `_key`,
+  AS_VALUE(`_key`) AS `key_text`,
+  `WINDOWSTART` AS `bucket_start`,
+  MAX(`group_0`) AS `group_0`,
+  MAX(`group_1`) AS `group_1`,
+  COUNT(CASE WHEN `kind` = 'tick' THEN 1 END) AS `ticks`,
+  MAX(CASE WHEN `kind` = 'tick' THEN CONCAT(`place`, '|', CAST(`in_0` AS VARCHAR)) END) AS `agg_1`,
+  COUNT(*) AS `version`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `next_at` END) AS `next_at`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `next_day` END) AS `next_day`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `mark_5m` END) AS `next_5m`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `label_5m` END) AS `own_5m`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `mark_1h` END) AS `next_1h`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `label_1h` END) AS `own_1h`
+FROM `t_trade_bars_v4_5m_in` `i`
+WINDOW TUMBLING (SIZE 1 MILLISECONDS, RETENTION 11525 MINUTES, GRACE PERIOD 10085 MINUTES)
+WHERE (`kind` = 'tick') OR (`kind` = 'live')
+GROUP BY `_key`
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_own_rows` (
+  `key_text` VARCHAR,
+  `bucket_start` BIGINT,
+  `group_0` VARCHAR,
+  `group_1` VARCHAR,
+  `ticks` BIGINT,
+  `agg_1` VARCHAR,
+  `version` BIGINT,
+  `next_at` BIGINT,
+  `next_day` BIGINT,
+  `next_5m` BIGINT,
+  `own_5m` BIGINT,
+  `next_1h` BIGINT,
+  `own_1h` BIGINT
+) WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_own_fold',
+  KEY_FORMAT = 'NONE',
+  VALUE_FORMAT = 'AVRO'
+);
+
+CREATE TABLE `t_trade_bars_v4_empty_fold` WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_empty_fold',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO'
+) AS
+SELECT
+  `_key` AS `_key`,
+  AS_VALUE(`_key`) AS `key_text`,
+  `WINDOWSTART` AS `bucket_start`,
+  MAX(`group_0`) AS `group_0`,
+  MAX(`group_1`) AS `group_1`,
+  COUNT(CASE WHEN `kind` = 'tick' THEN 1 END) AS `ticks`,
+  MIN(CASE WHEN (`kind` = 'carry') AND (`mark_5m` <> `label_5m`) THEN CONCAT(CONCAT(LPAD(CAST(`at` AS VARCHAR), 15, '0'), '|', CONCAT('0', LPAD(CAST(1000000000000000000 - `version` AS VARCHAR), 19, '0'))), '|', `carried_0`) END) AS `before_0`,
+  COUNT(*) AS `version`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `next_at` END) AS `next_at`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `next_day` END) AS `next_day`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `mark_5m` END) AS `next_5m`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `label_5m` END) AS `own_5m`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `mark_1h` END) AS `next_1h`,
+  MAX(CASE WHEN (`kind` = 'live') AND (`mark_5m` <> `label_5m`) THEN `label_1h` END) AS `own_1h`
+FROM `t_trade_bars_v4_5m_in` `i`
+WINDOW TUMBLING (SIZE 1 MILLISECONDS, RETENTION 11525 MINUTES, GRACE PERIOD 10085 MINUTES)
+WHERE (`kind` = 'tick') OR (`kind` = 'live') OR (`kind` = 'carry')
+GROUP BY `_key`
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_empty_rows` (
+  `key_text` VARCHAR,
+  `bucket_start` BIGINT,
+  `group_0` VARCHAR,
+  `group_1` VARCHAR,
+  `ticks` BIGINT,
+  `before_0` VARCHAR,
+  `version` BIGINT,
+  `next_at` BIGINT,
+  `next_day` BIGINT,
+  `next_5m` BIGINT,
+  `own_5m` BIGINT,
+  `next_1h` BIGINT,
+  `own_1h` BIGINT
+) WITH (
+  KAFKA_TOPIC = 't_trade_bars_v4_empty_fold',
+  KEY_FORMAT = 'NONE',
+  VALUE_FORMAT = 'AVRO'
+);
+
+INSERT INTO `t_trade_bars_v4_stamped`
+SELECT
+  `f`.`key_text` AS `_key`,
+  `f`.`group_0` AS `group_0`,
+  `f`.`group_1` AS `group_1`,
+  CAST(`f`.`next_at` AS BIGINT) AS `at`,
+  CAST(NULL AS VARCHAR) AS `place`,
+  CAST(NULL AS BIGINT) AS `cut`,
+  CAST(`f`.`next_day` AS BIGINT) AS `day`,
+  CAST(NULL AS DECIMAL(18, 2)) AS `in_0`,
+  CAST(NULL AS DECIMAL(18, 3)) AS `in_1`,
+  CAST(NULL AS DECIMAL(18, 1)) AS `in_2`,
+  CAST(NULL AS BIGINT) AS `in_3`,
+  CAST(NULL AS DOUBLE) AS `in_4`,
+  CAST(`f`.`next_5m` AS BIGINT) AS `label_5m`,
+  CAST(`f`.`next_1h` AS BIGINT) AS `label_1h`,
+  'carry' AS `kind`,
+  CAST(NULL AS BIGINT) AS `next_at`,
+  CAST(NULL AS BIGINT) AS `next_day`,
+  CAST(100000000000000000 + `f`.`version` AS BIGINT) AS `version`,
+  CAST(`f`.`own_5m` AS BIGINT) AS `mark_5m`,
+  CAST(`f`.`own_1h` AS BIGINT) AS `mark_1h`,
+  CAST(CAST(SUBSTRING(`f`.`agg_1`, 38) AS DECIMAL(18, 2)) AS VARCHAR) AS `carried_0`
+FROM `t_trade_bars_v4_own_rows` `f`
+WHERE (`f`.`next_at` IS NOT NULL)
+  AND (`f`.`ticks` > 0)
+PARTITION BY `f`.`key_text`
+EMIT CHANGES;
+
+INSERT INTO `t_trade_bars_v4_stamped`
+SELECT
+  `f`.`key_text` AS `_key`,
+  `f`.`group_0` AS `group_0`,
+  `f`.`group_1` AS `group_1`,
+  CAST(`f`.`next_at` AS BIGINT) AS `at`,
+  CAST(NULL AS VARCHAR) AS `place`,
+  CAST(NULL AS BIGINT) AS `cut`,
+  CAST(`f`.`next_day` AS BIGINT) AS `day`,
+  CAST(NULL AS DECIMAL(18, 2)) AS `in_0`,
+  CAST(NULL AS DECIMAL(18, 3)) AS `in_1`,
+  CAST(NULL AS DECIMAL(18, 1)) AS `in_2`,
+  CAST(NULL AS BIGINT) AS `in_3`,
+  CAST(NULL AS DOUBLE) AS `in_4`,
+  CAST(`f`.`next_5m` AS BIGINT) AS `label_5m`,
+  CAST(`f`.`next_1h` AS BIGINT) AS `label_1h`,
+  'carry' AS `kind`,
+  CAST(NULL AS BIGINT) AS `next_at`,
+  CAST(NULL AS BIGINT) AS `next_day`,
+  CAST(`f`.`version` AS BIGINT) AS `version`,
+  CAST(`f`.`own_5m` AS BIGINT) AS `mark_5m`,
+  CAST(`f`.`own_1h` AS BIGINT) AS `mark_1h`,
+  SUBSTRING(`f`.`before_0`, 38) AS `carried_0`
+FROM `t_trade_bars_v4_empty_rows` `f`
+WHERE (`f`.`next_at` IS NOT NULL)
+  AND (`f`.`ticks` = 0)
+  AND (`f`.`before_0` IS NOT NULL)
+PARTITION BY `f`.`key_text`
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_5m_bars` WITH (
+  KAFKA_TOPIC = 't.trade_bars_5m',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO',
+  VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_5m',
+  TIMESTAMP = '`bucket_start`'
+) AS
+SELECT
+  CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
+  `f`.`group_0` AS `venue`,
+  `f`.`group_1` AS `symbol`,
+  FROM_UNIXTIME(`f`.`bucket_start`) AS `bucket_start`,
+  FROM_UNIXTIME(`f`.`bucket_start` + 300000) AS `bucket_end`,
+  FROM_DAYS(CAST(`f`.`day` AS INTEGER)) AS `market_date`,
+  CASE WHEN `f`.`ticks` > 0 THEN COALESCE(CASE WHEN `f`.`before_0` IS NOT NULL THEN CAST(SUBSTRING(`f`.`before_0`, 38) AS DECIMAL(18, 2)) END, CAST(SUBSTRING(`f`.`agg_0`, 38) AS DECIMAL(18, 2))) ELSE CASE WHEN `f`.`before_0` IS NOT NULL THEN CAST(SUBSTRING(`f`.`before_0`, 38) AS DECIMAL(18, 2)) END END AS `open`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_1`, 38) AS DECIMAL(18, 2)) ELSE CASE WHEN `f`.`before_0` IS NOT NULL THEN CAST(SUBSTRING(`f`.`before_0`, 38) AS DECIMAL(18, 2)) END END AS `close`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (CAST(CAST(CAST(`f`.`agg_3` AS DECIMAL(18, 1)) * CAST('10' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 10.0E0) <> 0.0E0 THEN (CAST(CAST(CAST(`f`.`agg_2` AS DECIMAL(18, 3)) * CAST('1000' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 1000.0E0) / (CAST(CAST(CAST(`f`.`agg_3` AS DECIMAL(18, 1)) * CAST('10' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 10.0E0) END ELSE CAST(NULL AS DOUBLE) END AS `vwap`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (CAST(CASE WHEN (`f`.`agg_4` >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (`f`.`agg_4` <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST(`f`.`agg_4` AS BIGINT) END AS DOUBLE) IS NOT NULL) AND (CAST(`f`.`ticks` AS DOUBLE) <> 0.0E0) THEN CAST(CASE WHEN (`f`.`agg_4` >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (`f`.`agg_4` <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST(`f`.`agg_4` AS BIGINT) END AS DOUBLE) / CAST(`f`.`ticks` AS DOUBLE) END ELSE CAST(NULL AS DOUBLE) END AS `mean`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (((`f`.`agg_4` * CAST(2 AS DECIMAL(1, 0))) - CAST(`f`.`ticks` AS DECIMAL(19, 0))) >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (((`f`.`agg_4` * CAST(2 AS DECIMAL(1, 0))) - CAST(`f`.`ticks` AS DECIMAL(19, 0))) <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST((`f`.`agg_4` * CAST(2 AS DECIMAL(1, 0))) - CAST(`f`.`ticks` AS DECIMAL(19, 0)) AS BIGINT) END ELSE CAST(0 AS BIGINT) END AS `net`,
+  CASE WHEN `f`.`ticks` > 0 THEN GREATEST(`f`.`agg_5`, CAST(`f`.`agg_6` AS DOUBLE) * 1.0E0) ELSE 0.0E0 END AS `top`,
+  CASE WHEN `f`.`closed` = 1 THEN TRUE ELSE FALSE END AS `final`,
+  `f`.`ticks` = 0 AS `synthetic`,
+  CASE WHEN `f`.`ticks` > 0 THEN FROM_UNIXTIME(CAST(SUBSTRING(`f`.`agg_0`, 1, 15) AS BIGINT)) END AS `first_at`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_0`, 18, 19) AS BIGINT) END AS `first_seq`,
+  CASE WHEN `f`.`ticks` > 0 THEN FROM_UNIXTIME(CAST(SUBSTRING(`f`.`agg_1`, 1, 15) AS BIGINT)) END AS `last_at`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_1`, 18, 19) AS BIGINT) END AS `last_seq`,
+  `f`.`cut` AS `source_cut`,
+  'stream' AS `origin`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_0`, 38) AS DECIMAL(18, 2)) END AS `__first_price`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(`f`.`agg_2` AS DECIMAL(18, 3)) END AS `__sum_7dfe700e30c9`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(`f`.`agg_3` AS DECIMAL(18, 1)) END AS `__sum_size`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (`f`.`agg_4` >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (`f`.`agg_4` <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST(`f`.`agg_4` AS BIGINT) END END AS `__sum_lots`,
+  CASE WHEN `f`.`ticks` > 0 THEN `f`.`agg_5` END AS `__max_weight`,
+  CASE WHEN `f`.`ticks` > 0 THEN `f`.`agg_6` END AS `__min_lots`,
+  CASE WHEN `f`.`ticks` > 0 THEN `f`.`ticks` END AS `__count`
+FROM `t_trade_bars_v4_5m_rows` `f`
+WHERE (`f`.`ticks` > 0) OR (`f`.`before_0` IS NOT NULL)
+PARTITION BY CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0'))
+EMIT CHANGES;
+
+CREATE STREAM `t_trade_bars_v4_1h_bars` WITH (
+  KAFKA_TOPIC = 't.trade_bars_1h',
+  KEY_FORMAT = 'KAFKA',
+  VALUE_FORMAT = 'AVRO',
+  VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1h',
+  TIMESTAMP = '`bucket_start`'
+) AS
+SELECT
+  CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
+  `f`.`group_0` AS `venue`,
+  `f`.`group_1` AS `symbol`,
+  FROM_UNIXTIME(`f`.`bucket_start`) AS `bucket_start`,
+  FROM_UNIXTIME(`f`.`bucket_start` + 3600000) AS `bucket_end`,
+  FROM_DAYS(CAST(`f`.`day` AS INTEGER)) AS `market_date`,
+  CASE WHEN `f`.`ticks` > 0 THEN COALESCE(CASE WHEN `f`.`before_0` IS NOT NULL THEN CAST(SUBSTRING(`f`.`before_0`, 38) AS DECIMAL(18, 2)) END, CAST(SUBSTRING(`f`.`agg_0`, 38) AS DECIMAL(18, 2))) ELSE CASE WHEN `f`.`before_0` IS NOT NULL THEN CAST(SUBSTRING(`f`.`before_0`, 38) AS DECIMAL(18, 2)) END END AS `open`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_1`, 38) AS DECIMAL(18, 2)) ELSE CASE WHEN `f`.`before_0` IS NOT NULL THEN CAST(SUBSTRING(`f`.`before_0`, 38) AS DECIMAL(18, 2)) END END AS `close`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (CAST(CAST(CAST(`f`.`agg_3` AS DECIMAL(18, 1)) * CAST('10' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 10.0E0) <> 0.0E0 THEN (CAST(CAST(CAST(`f`.`agg_2` AS DECIMAL(18, 3)) * CAST('1000' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 1000.0E0) / (CAST(CAST(CAST(`f`.`agg_3` AS DECIMAL(18, 1)) * CAST('10' AS DECIMAL(19, 0)) AS BIGINT) AS DOUBLE) / 10.0E0) END ELSE CAST(NULL AS DOUBLE) END AS `vwap`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (CAST(CASE WHEN (`f`.`agg_4` >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (`f`.`agg_4` <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST(`f`.`agg_4` AS BIGINT) END AS DOUBLE) IS NOT NULL) AND (CAST(`f`.`ticks` AS DOUBLE) <> 0.0E0) THEN CAST(CASE WHEN (`f`.`agg_4` >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (`f`.`agg_4` <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST(`f`.`agg_4` AS BIGINT) END AS DOUBLE) / CAST(`f`.`ticks` AS DOUBLE) END ELSE CAST(NULL AS DOUBLE) END AS `mean`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (((`f`.`agg_4` * CAST(2 AS DECIMAL(1, 0))) - CAST(`f`.`ticks` AS DECIMAL(19, 0))) >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (((`f`.`agg_4` * CAST(2 AS DECIMAL(1, 0))) - CAST(`f`.`ticks` AS DECIMAL(19, 0))) <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST((`f`.`agg_4` * CAST(2 AS DECIMAL(1, 0))) - CAST(`f`.`ticks` AS DECIMAL(19, 0)) AS BIGINT) END ELSE CAST(0 AS BIGINT) END AS `net`,
+  CASE WHEN `f`.`ticks` > 0 THEN GREATEST(`f`.`agg_5`, CAST(`f`.`agg_6` AS DOUBLE) * 1.0E0) ELSE 0.0E0 END AS `top`,
+  CASE WHEN `f`.`closed` = 1 THEN TRUE ELSE FALSE END AS `final`,
+  `f`.`ticks` = 0 AS `synthetic`,
+  CASE WHEN `f`.`ticks` > 0 THEN FROM_UNIXTIME(CAST(SUBSTRING(`f`.`agg_0`, 1, 15) AS BIGINT)) END AS `first_at`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_0`, 18, 19) AS BIGINT) END AS `first_seq`,
+  CASE WHEN `f`.`ticks` > 0 THEN FROM_UNIXTIME(CAST(SUBSTRING(`f`.`agg_1`, 1, 15) AS BIGINT)) END AS `last_at`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_1`, 18, 19) AS BIGINT) END AS `last_seq`,
+  `f`.`cut` AS `source_cut`,
+  'stream' AS `origin`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(SUBSTRING(`f`.`agg_0`, 38) AS DECIMAL(18, 2)) END AS `__first_price`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(`f`.`agg_2` AS DECIMAL(18, 3)) END AS `__sum_7dfe700e30c9`,
+  CASE WHEN `f`.`ticks` > 0 THEN CAST(`f`.`agg_3` AS DECIMAL(18, 1)) END AS `__sum_size`,
+  CASE WHEN `f`.`ticks` > 0 THEN CASE WHEN (`f`.`agg_4` >= CAST('-9223372036854775808' AS DECIMAL(38, 0))) AND (`f`.`agg_4` <= CAST('9223372036854775807' AS DECIMAL(38, 0))) THEN CAST(`f`.`agg_4` AS BIGINT) END END AS `__sum_lots`,
+  CASE WHEN `f`.`ticks` > 0 THEN `f`.`agg_5` END AS `__max_weight`,
+  CASE WHEN `f`.`ticks` > 0 THEN `f`.`agg_6` END AS `__min_lots`,
+  CASE WHEN `f`.`ticks` > 0 THEN `f`.`ticks` END AS `__count`
+FROM `t_trade_bars_v4_1h_rows` `f`
+WHERE (`f`.`ticks` > 0) OR (`f`.`before_0` IS NOT NULL)
+PARTITION BY CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0'))
+EMIT CHANGES;
