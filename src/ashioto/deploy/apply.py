@@ -186,8 +186,8 @@ class _Run:
         if found is not None and found.state == "waiting":
             self.notes += [NO_ENGINE] if NO_ENGINE not in self.notes else []
             return True
-        if found is not None and found.state == "failed":
-            raise self._not_verified(registration, "failed")
+        if found is not None and found.state in {"failed", "ended"}:
+            raise self._not_verified(registration, found.state)
         if found is not None and found.state == "starting":
             return False
         return self.target.engine.progress(registration) is not None

@@ -70,8 +70,10 @@ def _same(query: DesiredQuery, actual: Actual, standing: list[Registration]) -> 
     if older:
         names = ", ".join(f"v{r.version}" for r in older)
         return replace(change, action="finish", gravity="in place", reason=f"{names} still to be stopped")
-    if actual.run(newest.name) is None:
-        return replace(change, action="register", gravity="in place", reason="the engine does not know it")
+    run = actual.run(newest.name)
+    if run is None or run.state == "ended":
+        reason = "the engine does not know it" if run is None else "it has ended in the engine"
+        return replace(change, action="register", gravity="in place", reason=reason)
     return change
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from ashioto.control.applied import Registration
 
-RunState = Literal["running", "starting", "failed", "waiting"]
+RunState = Literal["running", "starting", "failed", "waiting", "ended"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,8 @@ class RunningQuery:
 
     Args:
         name: As registered, e.g. `trading_rate_bars_v4`.
-        state: `running`; `starting` while nobody runs some of its partitions yet; `failed`; or `waiting` when no engine
-            process is there to run it.
+        state: `running`; `starting` while nobody runs some of its partitions yet; `failed`; `waiting` when no engine
+            process is there to run it; or `ended` when it runs no more until it is registered again.
         cuts: Up to which offset each partition of its source has been read.
         detail: Why it failed, who runs it, or which partitions wait.
     """
