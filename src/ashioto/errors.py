@@ -21,6 +21,8 @@
     │   ├── SchemaError         values cannot be written or read as these columns
     │   └── RegistryError       the schema registry refused or failed
     │       └── RegistryBusyError   it does not answer now; a LogBusyError as well
+    ├── EngineError         the engine refused or failed
+    │   └── EngineBusyError     it does not answer now
     ├── DeployError         `infra apply` cannot go on
     │   ├── BlockedError        a change is incompatible or destructive (exit code 4)
     │   ├── StalePlanError      the saved plan is not what would be done now
@@ -139,6 +141,14 @@ class RegistryError(LogError):
 
 class RegistryBusyError(RegistryError, LogBusyError):
     """Says that the schema registry was not reached, or cannot answer for now."""
+
+
+class EngineError(AshiotoError):
+    """Says that the engine refused something or failed."""
+
+
+class EngineBusyError(EngineError):
+    """Says that the engine was not reached, or cannot answer for now."""
 
 
 class DeployError(AshiotoError):

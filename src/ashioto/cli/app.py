@@ -24,6 +24,7 @@ from ashioto.cli import (
     infra_acls,
     infra_apply,
     infra_plan,
+    infra_sql,
     infra_status,
     init,
     migrate_lag,
@@ -122,6 +123,7 @@ schedule.command("check")(schedule_check.check)
 infra.command("plan")(infra_plan.plan)
 infra.command("apply")(infra_apply.apply)
 infra.command("status")(infra_status.status)
+infra.command("sql")(infra_sql.sql)
 infra.command("acls")(infra_acls.acls)
 engine.command("run")(engine_run.run)
 hb.command("run")(hb_run.run)

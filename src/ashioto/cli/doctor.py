@@ -79,10 +79,12 @@ def _project_findings(names: Sequence[str]) -> Iterator[Finding]:
     contexts = ", ".join(context.name for context in project.contexts)
     yield Finding(state="ok", check="project", detail=f"{project.config.file}: {contexts}")
     if project.config.log.kind == "kafka":
+        from ashioto.cli.doctor_engine import engine_findings
         from ashioto.cli.doctor_kafka import kafka_findings
 
         found = kafka_findings(project, roles)
         yield from found
+        yield from engine_findings(project)
         if any(finding.state == "error" for finding in found):
             return
     try:
@@ -114,7 +116,7 @@ def _topics(project: Project, unseen: list[str]) -> Iterator[Finding]:
     from ashioto.errors import UnknownTopicError
 
     missing, records = [], 0
-    for spec in wanted_topics(project.contexts, partitions=project.config.log.partitions):
+    for spec in wanted_topics(project.contexts, partitions=project.config.log.partitions, index=project.in_sql):
         try:
             found = project.log.describe(spec.name)
         except UnknownTopicError:

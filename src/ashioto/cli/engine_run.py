@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ashioto.errors import LogBusyError, UnsupportedError
+from ashioto.errors import LogBusyError, UsageError
 
 if TYPE_CHECKING:
     from ashioto.clock import Clock
@@ -46,9 +46,10 @@ def _run(port: int) -> None:
 
     project = open_project()
     if project.config.engine.kind != "embedded":
-        raise UnsupportedError(
-            f'{project.config.file}: engine.kind = "{project.config.engine.kind}" runs its queries itself',
-            hint='rc engine run is for engine.kind = "embedded"',
+        kind, url = project.config.engine.kind, project.config.engine.url
+        raise UsageError(
+            f'engine.kind = "{kind}": the queries run in the cluster at {url}, there is nothing to run here',
+            hint="rc infra apply registers them, rc infra status shows how they stand",
         )
     env, clock = (project.config.project.env, project.config.project.cluster), SystemClock()
     host = engine_host(deploy_log(project.log), env=env, clock=clock)

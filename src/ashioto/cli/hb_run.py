@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ashioto.cli.replay import SharedClock
     from ashioto.cli.stopping import Stopping
     from ashioto.clock import Clock
+    from ashioto.config import Config
     from ashioto.deploy.target import DeployLog
+    from ashioto.heartbeat.hold import Hold
     from ashioto.heartbeat.options import HeartbeatOptions
     from ashioto.heartbeat.service import HeartbeatService
     from ashioto.log.base import Log
@@ -71,7 +73,10 @@ def _run(contexts: list[str], port: int) -> None:
         clock = clock_of(project.log, base, stopping, watcher.waits)
         if clock is not None:
             log = deploy_log(project.log)
-            service = heartbeat_service(log, names, env=env, clock=clock, base=base, metrics=metrics)
+            service = heartbeat_service(
+                log, names, env=env, clock=clock, base=base, metrics=metrics,
+                hold=engine_hold(project.config, log, env=env, clock=base),
+            )  # fmt: skip
             turn_heartbeat(service, clock, stopping, lambda: watcher.turned(service))
 
 
@@ -105,6 +110,7 @@ def heartbeat_service(
     base: Clock,
     metrics: HeartbeatMetrics,
     options: HeartbeatOptions | None = None,
+    hold: Hold | None = None,
     holder: str = "",
 ) -> HeartbeatService:
     """Return the heartbeat of some contexts of a project, ready to step.
@@ -117,6 +123,7 @@ def heartbeat_service(
         base: The machine's clock, which is watched for jumps.
         metrics: Where it counts.
         options: How much at once.
+        hold: Holds markers back for engines that cannot wait; None where the engine waits itself.
         holder: Tells heartbeats inside one process apart.
     """
     from ashioto.control.election import LeaseElection
@@ -130,12 +137,38 @@ def heartbeat_service(
     roles = []
     for name in contexts:
         orchestrator = Orchestrator(
-            log, env=env, context=name, clock=clock, options=options, metrics=metrics,
+            log, env=env, context=name, clock=clock, options=options, metrics=metrics, hold=hold,
             replaying=lambda: clock.replaying,
         )  # fmt: skip
         election = LeaseElection(log, heartbeat_role(env, name), holder=me, clock=base)
         roles.append(ContextRole(orchestrator, election, clock=clock, holder=me.name, metrics=metrics))
     return HeartbeatService(roles, clock=clock, guard=ClockGuard(base), metrics=metrics)
+
+
+def engine_hold(config: Config, log: DeployLog, *, env: tuple[str, str], clock: Clock) -> Hold | None:
+    """Return what holds markers back until the engine of a project has read up to their cut.
+
+    The embedded engine waits itself: for it there is nothing.
+
+    Args:
+        config: The project's settings.
+        log: Where everything is.
+        env: Environment and cluster.
+        clock: The machine's clock.
+
+    Raises:
+        UnsupportedError: This version does not know the engine.
+        ConfigError: A file of a secret cannot be read.
+        EngineError: A certificate for the engine cannot be used.
+    """
+    if config.engine.kind == "embedded":
+        return None
+    from ashioto.engines.opening import open_engine
+    from ashioto.heartbeat.asking import EngineProgress
+    from ashioto.heartbeat.hold import Hold
+
+    engine = open_engine(config, log, env, clock)
+    return Hold(EngineProgress(engine, log, env=env, clock=clock), clock)
 
 
 def turn_heartbeat(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  # typer reads it
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ashioto.deploy.apply import Outcome
     from ashioto.deploy.plan import Request
     from ashioto.deploy.plan_file import SavedPlan
+
+SERVER_S: Final = 120.0
+"""How long queries of a server may take until they make progress, seconds: it may have to read all ticks first."""
 
 
 def apply(
@@ -32,7 +35,7 @@ def apply(
     from ashioto.control.election import LeaseElection
     from ashioto.control.processes import this_process
     from ashioto.control.roles import infra_role
-    from ashioto.deploy.apply import LOCK
+    from ashioto.deploy.apply import LOCK, ApplyOptions
     from ashioto.deploy.apply import apply as apply_now
     from ashioto.deploy.explain import line
 
@@ -42,7 +45,10 @@ def apply(
     lock = LeaseElection(
         target.log, infra_role(target.env), holder=this_process(), clock=target.clock, options=LOCK
     )  # fmt: skip
-    done = apply_now(request, target, lock, saved=saved, tell=lambda s: None if as_json else typer.echo(line(s)))
+    options = ApplyOptions() if target.engine.kind == "embedded" else ApplyOptions(verify_timeout_s=SERVER_S)
+    done = apply_now(
+        request, target, lock, saved=saved, options=options, tell=lambda s: None if as_json else typer.echo(line(s))
+    )  # fmt: skip
     _print(done, as_json=as_json)
 
 

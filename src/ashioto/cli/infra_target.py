@@ -25,17 +25,15 @@ def target_of(project: Project, clock: Clock) -> Target:
 
     Raises:
         UnsupportedError: Its log or its engine cannot be applied to by this version.
+        ConfigError: A file of a secret cannot be read.
+        EngineError: A certificate for its engine cannot be used.
     """
-    from ashioto.errors import UnsupportedError
+    from ashioto.deploy.target import Target
+    from ashioto.engines.opening import open_engine
 
     config = project.config
-    if config.engine.kind != "embedded":
-        raise UnsupportedError(
-            f'engine.kind = "{config.engine.kind}" is not supported by this version',
-            hint=f'set kind = "embedded" in {config.file}',
-            file=str(config.file),
-        )
-    return embedded_target(deploy_log(project.log), (config.project.env, config.project.cluster), clock)
+    log, env = deploy_log(project.log), (config.project.env, config.project.cluster)
+    return Target(log=log, engine=open_engine(config, log, env, clock), env=env, clock=clock)
 
 
 def deploy_log(log: Log) -> DeployLog:
@@ -60,12 +58,10 @@ def embedded_target(log: DeployLog, env: tuple[str, str], clock: Clock) -> Targe
         env: Environment and cluster.
         clock: Stamps records, and waits.
     """
-    from ashioto.control.sharing import engine_owners
     from ashioto.deploy.target import Target
-    from ashioto.engines.embedded.registry import EmbeddedRegistry
+    from ashioto.engines.opening import open_embedded
 
-    engine = EmbeddedRegistry(log, env=env, owners=engine_owners(log, env=env, clock=clock))
-    return Target(log=log, engine=engine, env=env, clock=clock)
+    return Target(log=log, engine=open_embedded(log, env, clock), env=env, clock=clock)
 
 
 def chosen(project: Project, names: Sequence[str] | None) -> list[Context]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
+from ashioto.config.engine import of_engine
+from ashioto.config.servers import of_certificate, of_login, of_url
 from ashioto.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ashioto.config.models import Config, KafkaConfig, RegistryConfig
+    from ashioto.config.servers import Found
 
 _SECRET_KEYS: Final = ("password", "key_password")
-_SECRET_PARTS: Final = ("password", "passphrase", "secret", "key.pem", "keystore.pem", "oauthbearer.config", "jaas")
+_SECRET_PARTS: Final = (
+    "password", "passphrase", "secret", "key.pem", "keystore.pem", "keystore.key", "oauthbearer.config", "jaas",
+)  # fmt: skip
 _WAYS_TO_TOKENS: Final = frozenset({"sasl.oauthbearer.method", "enable.sasl.oauthbearer.unsecure.jwt"})
 """Settings one of which says where tokens come from; without, librdkafka waits for one for ever."""
 _KEYS_OF: Final = {
@@ -51,7 +55,7 @@ def check_no_secrets(file: Path, values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: There is one; names its key, never what it is.
     """
-    for section in ("kafka", "schema_registry"):
+    for section in ("kafka", "schema_registry", "engine"):
         found = _table(values, section)
         for key in _SECRET_KEYS:
             if key in found:
@@ -61,14 +65,25 @@ def check_no_secrets(file: Path, values: Mapping[str, Any]) -> None:
                     hint=f"set {variable}, or {section}.{key}_file = a file that only you can read",
                     file=str(file), key=f"{section}.{key}",
                 )  # fmt: skip
-    for name in flat(_table(_table(values, "kafka"), "settings")):
-        if any(part in name for part in _SECRET_PARTS):
-            own = _KEYS_OF.get(name)
-            variable = f"ASHIOTO_{own.replace('.', '__')}".upper() if own else "ASHIOTO_KAFKA__SETTINGS (JSON)"
-            raise ConfigError(
-                f"{file}: kafka.settings: {name} does not belong into a file that is shared",
-                hint=f"set {variable} in the environment", file=str(file), key=f"kafka.settings.{name}",
-            )  # fmt: skip
+    for section, owners in (("kafka", _KEYS_OF), ("engine", {})):
+        for name in flat(_table(_table(values, section), "settings")):
+            if is_secret(name):
+                own = owners.get(name)
+                variable = f"ASHIOTO_{section}__SETTINGS".upper() + " (JSON)"
+                variable = f"ASHIOTO_{own.replace('.', '__')}".upper() if own else variable
+                raise ConfigError(
+                    f"{file}: {section}.settings: {name} does not belong into a file that is shared",
+                    hint=f"set {variable} in the environment", file=str(file), key=f"{section}.settings.{name}",
+                )  # fmt: skip
+
+
+def is_secret(name: str) -> bool:
+    """Return whether a setting of Kafka's clients holds a secret.
+
+    >>> is_secret("sasl.jaas.config"), is_secret("client.id")
+    (True, False)
+    """
+    return any(part in name for part in _SECRET_PARTS)
 
 
 def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -98,14 +113,12 @@ def check_together(config: Config) -> None:
         found = [*_of_log(config), *_of_kafka(config.kafka), *_of_registry(config.schema_registry)]
     else:
         found = [*_of_embedded(config)]
+    found += [*of_engine(config)]
     for key, message, hint in found:
         raise ConfigError(f"{config.file}: {message}", hint=hint, file=str(config.file), key=key)
 
 
-_Found = tuple[str, str, str]
-
-
-def _of_embedded(config: Config) -> Iterator[_Found]:
+def _of_embedded(config: Config) -> Iterator[Found]:
     """Refuse what could be meant for Kafka, before records go into a file that nobody looks at."""
     if config.log.bootstrap:
         message = f"log.bootstrap is {config.log.bootstrap}, but log.kind is embedded: one file holds all records"
@@ -113,7 +126,7 @@ def _of_embedded(config: Config) -> Iterator[_Found]:
         yield "log.bootstrap", message, hint
 
 
-def _of_log(config: Config) -> Iterator[_Found]:
+def _of_log(config: Config) -> Iterator[Found]:
     log = config.log
     if not log.bootstrap:
         yield "log.bootstrap", 'log.kind = "kafka", but log.bootstrap is not set', 'e.g. bootstrap = "localhost:9092"'
@@ -126,7 +139,7 @@ def _of_log(config: Config) -> Iterator[_Found]:
         yield "log.prefix", "log.prefix has letters that no topic may have", "a-z, A-Z, 0-9, dot, dash, underscore"
 
 
-def _of_kafka(kafka: KafkaConfig) -> Iterator[_Found]:
+def _of_kafka(kafka: KafkaConfig) -> Iterator[Found]:
     protocol = kafka.security_protocol
     if protocol.startswith("SASL"):
         yield from _of_sasl(kafka)
@@ -140,7 +153,7 @@ def _of_kafka(kafka: KafkaConfig) -> Iterator[_Found]:
             if getattr(kafka, key):
                 hint = 'security_protocol = "SSL" or "SASL_SSL"'
                 yield f"kafka.{key}", f'kafka.{key} is of no use with security_protocol = "{protocol}"', hint
-    yield from _of_certificate("kafka", kafka)
+    yield from of_certificate("kafka", kafka)
     for name in kafka.settings:
         if name in _KEYS_OF:
             yield f"kafka.settings.{name}", f"kafka.settings: {name} has a key of its own", f"set {_KEYS_OF[name]}"
@@ -148,7 +161,7 @@ def _of_kafka(kafka: KafkaConfig) -> Iterator[_Found]:
             yield f"kafka.settings.{name}", f"kafka.settings: {name} is not to be changed", "leave it out"
 
 
-def _of_sasl(kafka: KafkaConfig) -> Iterator[_Found]:
+def _of_sasl(kafka: KafkaConfig) -> Iterator[Found]:
     if not kafka.sasl_mechanism:
         message = f'security_protocol = "{kafka.security_protocol}", but kafka.sasl_mechanism is not set'
         yield "kafka.sasl_mechanism", message, 'e.g. sasl_mechanism = "SCRAM-SHA-512"'
@@ -164,44 +177,10 @@ def _of_sasl(kafka: KafkaConfig) -> Iterator[_Found]:
         yield "kafka.password", f"there is no password of {kafka.username}", hint
 
 
-def _of_registry(registry: RegistryConfig) -> Iterator[_Found]:
+def _of_registry(registry: RegistryConfig) -> Iterator[Found]:
     if not registry.url:
         message = 'log.kind = "kafka", but schema_registry.url is not set'
         yield "schema_registry.url", message, 'e.g. [schema_registry] url = "http://localhost:8081"'
         return
-    if "@" in registry.url:
-        hint = "set schema_registry.user, and ASHIOTO_SCHEMA_REGISTRY__PASSWORD"
-        yield "schema_registry.url", "schema_registry.url has a user or a password in it", hint
-    scheme = _scheme(registry.url)
-    if scheme not in {"http", "https"}:
-        yield "schema_registry.url", "schema_registry.url is no URL", 'e.g. url = "http://localhost:8081"'
-    if registry.user and registry.password is None:
-        hint = "set ASHIOTO_SCHEMA_REGISTRY__PASSWORD, or schema_registry.password_file"
-        yield "schema_registry.password", f"there is no password of {registry.user}", hint
-    if registry.password is not None and not registry.user:
-        yield "schema_registry.user", "schema_registry has a password, but no user", "set schema_registry.user"
-    if scheme == "http" and (registry.ca or registry.cert):
-        key = "schema_registry.ca" if registry.ca else "schema_registry.cert"
-        yield key, f"{key} is of no use with an http:// URL", "use https://, or leave it out"
-    yield from _of_certificate("schema_registry", registry)
-
-
-def _scheme(url: str) -> str:
-    """Return the scheme of a URL; nothing where it names no host, or no port that there can be."""
-    try:
-        parts = urlsplit(url)
-        place = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    return parts.scheme if place[0] else ""
-
-
-def _of_certificate(section: str, config: KafkaConfig | RegistryConfig) -> Iterator[_Found]:
-    if config.key is not None and config.cert is None:
-        yield f"{section}.cert", f"{section}.key is set, but {section}.cert is not", f"set {section}.cert too"
-    if config.key_password is not None and config.key is None and config.cert is None:
-        yield f"{section}.key", f"{section}.key_password is set, but no key", f"set {section}.key"
-    for key in ("ca", "cert", "key"):
-        path: Path | None = getattr(config, key)
-        if path is not None and not path.exists():
-            yield f"{section}.{key}", f"{section}.{key}: no such file: {path}", "correct the path"
+    yield from of_url("schema_registry.url", registry.url, "http://localhost:8081")
+    yield from of_login("schema_registry", registry, [registry.url])

@@ -23,7 +23,8 @@ from ashioto.config.models import (
     SecurityProtocol,
 )
 from ashioto.config.secret import Secret
-from ashioto.errors import ConfigError
+from ashioto.errors import ConfigError, PeriodError
+from ashioto.period import Period
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,16 @@ def _config(file: Path, settings: dict[str, Any]) -> Config:
             user=settings["schema_registry"]["user"],
             **here.credentials("schema_registry", settings["schema_registry"]),
         ),
-        engine=EngineConfig(kind=settings["engine"]["kind"]),
+        engine=_engine(here, settings["engine"]),
+    )
+
+
+def _engine(here: _Here, said: Mapping[str, Any]) -> EngineConfig:
+    plain = ("kind", "url", "jobmanager", "user", "checkpoints", "bootstrap", "registry", "settings")
+    return EngineConfig(
+        **{name: said[name] for name in plain},
+        checkpoint_interval_ms=Period.parse(said["checkpoint_interval"]).millis,
+        **here.credentials("engine", said),
     )
 
 
@@ -236,7 +246,7 @@ def _settings_class() -> type[BaseSettings]:
 def _sections() -> dict[str, type[BaseModel]]:
     from typing import Annotated
 
-    from pydantic import BeforeValidator, ConfigDict, Field, create_model
+    from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model
 
     def section(name: str, **fields: Any) -> type[BaseModel]:
         found: type[BaseModel] = create_model(
@@ -249,6 +259,13 @@ def _sections() -> dict[str, type[BaseModel]]:
 
     def tabled(value: object) -> object:
         return flat(value) if isinstance(value, dict) else value
+
+    def interval(value: str) -> str:
+        try:
+            _ = Period.parse(value).millis
+        except PeriodError as error:
+            raise ValueError("it is no interval, such as 2s or 1m") from error
+        return value
 
     text = (str, "")
     files: dict[str, Any] = dict.fromkeys(
@@ -268,5 +285,9 @@ def _sections() -> dict[str, type[BaseModel]]:
             username=text, **files, settings=(tables, {}),
         ),
         "schema_registry": section("Registry", url=text, user=text, **files),
-        "engine": section("Engine", kind=(EngineKind, get_args(EngineKind)[0])),
+        "engine": section(
+            "Engine", kind=(EngineKind, get_args(EngineKind)[0]), url=text, jobmanager=text, user=text, **files,
+            checkpoints=text, checkpoint_interval=(Annotated[str, AfterValidator(interval)], "2s"), bootstrap=text,
+            registry=text, settings=(tables, {}),
+        ),
     }  # fmt: skip

@@ -124,9 +124,39 @@ class RegistryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """Says what runs the queries."""
+    """Says what runs the queries, and where a server that does is.
+
+    Args:
+        kind: `embedded`, `ksqldb` or `flink`.
+        url: Flink's SQL gateway, or the ksqlDB server, without a password.
+        jobmanager: Flink's job manager.
+        user: Who logs in there.
+        password: Its password.
+        ca: File of certificates to trust, instead of the system's.
+        cert: File of this client's certificate.
+        key: File of the key of that certificate.
+        key_password: Password of that file.
+        checkpoints: Folder in which Flink keeps its state, a URI.
+        checkpoint_interval_ms: How often Flink saves its state, and tells how far it has read.
+        bootstrap: Kafka's brokers as the server reaches them; empty where it is as this client does.
+        registry: URL of the schema registry as the server reaches it; empty where it is as this client does.
+        settings: Further properties of the server's Kafka clients, by their names in Java.
+    """
 
     kind: EngineKind = "embedded"
+    url: str = ""
+    jobmanager: str = ""
+    user: str = ""
+    password: Secret | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    key_password: Secret | None = None
+    checkpoints: str = ""
+    checkpoint_interval_ms: int = 2_000
+    bootstrap: str = ""
+    registry: str = ""
+    settings: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

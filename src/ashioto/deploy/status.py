@@ -14,6 +14,9 @@ from ashioto.deploy.begins import plan_of
 from ashioto.deploy.desired import topics_of
 from ashioto.deploy.diff import changed_spec
 from ashioto.deploy.topic_diff import kept
+from ashioto.engines.base import SQL_ENGINES
+from ashioto.engines.sql.index import difference, indexes
+from ashioto.errors import ScheduleError
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
@@ -25,13 +28,18 @@ if TYPE_CHECKING:
     from ashioto.deploy.actual import Actual
     from ashioto.deploy.changes import Row
     from ashioto.deploy.target import Target
-    from ashioto.log.base import TopicSpec
+    from ashioto.engines.sql.index import Index
+    from ashioto.log.base import Log, TopicSpec
     from ashioto.logical.nodes import Query
 
 State = Literal["ok", "drift", "problem"]
 
 APPLY: Final = "rc infra apply"
 BEAT: Final = "rc hb run"
+_OWN_LOG: Final = "see rc.dlq and the log of rc engine run"
+_SERVERS_LOG: Final = "see the engine's own pages and logs, and rc doctor"
+_SERVERS: Final = frozenset({"ksqldb", "flink"})
+_SOON: Final = "look again in a moment; rc doctor"
 _MISSED: Final = 3
 """So many intervals may pass without a heartbeat."""
 
@@ -73,11 +81,13 @@ def status(target: Target, contexts: Sequence[str], *, now_ms: int, partitions: 
     actual = actual_state(target, contexts)
     known = HB_STATE in target.log.topics()
     beats = {s.id: heartbeat_state(target.log, s.key(target.env)) if known else None for s in actual.specs}
-    return [finding for name in contexts for finding in _of_context(name, actual, beats, now_ms, partitions)]
+    return [
+        finding for name in contexts for finding in _of_context(target.log, name, actual, beats, now_ms, partitions)
+    ]
 
 
 def _of_context(
-    name: str, actual: Actual, beats: Mapping[str, HeartbeatState | None], now_ms: int, partitions: int
+    log: Log, name: str, actual: Actual, beats: Mapping[str, HeartbeatState | None], now_ms: int, partitions: int
 ) -> Iterator[Finding]:
     standing = live([r for r in actual.registrations if r.context == name])
     if not standing:
@@ -87,7 +97,10 @@ def _of_context(
     wanted: dict[str, TopicSpec] = {}
     for plan in plans.values():
         wanted |= {spec.name: spec for spec in topics_of(plan, partitions=partitions)}
+    indexed = indexes(plan for query, plan in plans.items() if newest[query].engine in SQL_ENGINES)
+    wanted |= {index.topic: index.spec(partitions) for index in indexed}
     yield from (topic_finding(spec, actual) for spec in wanted.values())
+    yield from (index_finding(log, i) for i in indexed if actual.topic(i.topic) and actual.topic(i.schedule))
     for registration in standing:
         yield version_finding(registration, newest[registration.query], actual)
     specs = {spec.id: spec for spec in actual.specs if spec.context == name}
@@ -129,6 +142,23 @@ def topic_finding(spec: TopicSpec, actual: Actual) -> Finding:
     return Finding(object=spec.name, state="ok", detail=f"columns: {len(there)}, partitions: {spec.partitions}")
 
 
+def index_finding(log: Log, index: Index) -> Finding:
+    """Return whether an index says what its schedule says.
+
+    Args:
+        log: Where both are.
+        index: The index.
+    """
+    name = f"{index.topic} rows"
+    try:
+        found = difference(log, index)
+    except ScheduleError as error:
+        return Finding(object=name, state="problem", detail=error.message, hint="rc schedule check")
+    if found.rows:
+        return Finding(object=name, state="drift", detail=found.said, hint="rc schedule check --fix")
+    return Finding(object=name, state="ok", detail=f"as {index.schedule} says")
+
+
 def version_finding(registration: Registration, newest: Registration, actual: Actual) -> Finding:
     """Return how a version that is not stopped stands.
 
@@ -146,16 +176,13 @@ def version_finding(registration: Registration, newest: Registration, actual: Ac
         return Finding(object=name, state="drift", detail=detail, hint=APPLY)
     if run is None:
         return Finding(object=name, state="drift", detail="the engine does not know it", hint=APPLY)
-    if run.state == "failed":
-        return Finding(
-            object=name,
-            state="problem",
-            detail=f"failed{_why(run.detail)}",
-            hint="see rc.dlq and the log of rc engine run",
-        )
+    is_here = registration.engine not in _SERVERS
+    if run.state in {"failed", "ended"}:
+        hint = APPLY if run.state == "ended" else _OWN_LOG if is_here else _SERVERS_LOG
+        return Finding(object=name, state="problem", detail=f"{run.state}{_why(run.detail)}", hint=hint)
     if run.state in {"waiting", "starting"}:
         detail = run.detail if run.state == "starting" else NO_ENGINE.partition(":")[0]
-        return Finding(object=name, state="problem", detail=detail, hint="rc engine run")
+        return Finding(object=name, state="problem", detail=detail, hint="rc engine run" if is_here else _SOON)
     return Finding(object=name, state="ok", detail=f"runs{_why(run.detail)}")
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ashioto.control.applied import Registration
 
+<<<<<<< .merge_file_34kTq5
+SQL_ENGINES: Final = frozenset({"ksqldb", "flink"})
+"""Kinds of engines that are told what to do in SQL; they need the schedule index."""
 RunState = Literal["running", "starting", "failed", "waiting"]
+=======
+RunState = Literal["running", "starting", "failed", "waiting", "ended"]
+>>>>>>> .merge_file_dRngQ3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +25,8 @@ class RunningQuery:
 
     Args:
         name: As registered, e.g. `trading_rate_bars_v4`.
-        state: `running`; `starting` while nobody runs some of its partitions yet; `failed`; or `waiting` when no engine
-            process is there to run it.
+        state: `running`; `starting` while nobody runs some of its partitions yet; `failed`; `waiting` when no engine
+            process is there to run it; or `ended` when it runs no more until it is registered again.
         cuts: Up to which offset each partition of its source has been read.
         detail: Why it failed, who runs it, or which partitions wait.
     """

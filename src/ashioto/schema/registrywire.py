@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ashioto.clock import Clock
+    from ashioto.errors import AshiotoError
 
 ABSENT: Final = 404
 _NOT_ASKED_SO: Final = 405
@@ -166,8 +167,9 @@ def _address(url: str, user: str | None, password: str | None) -> tuple[httpx.UR
 
 
 def certificates(
-    ca: Path | str | None, cert: Path | str | None, key: Path | str | None, key_password: str | None
-) -> ssl.SSLContext:
+    ca: Path | str | None, cert: Path | str | None, key: Path | str | None, key_password: str | None,
+    *, whose: str = "the schema registry", error: type[AshiotoError] = RegistryError,
+) -> ssl.SSLContext:  # fmt: skip
     """Return certificates to trust and to show.
 
     Args:
@@ -175,19 +177,21 @@ def certificates(
         cert: File of our own certificate.
         key: File of its key.
         key_password: Password of that file.
+        whose: Server they are for, for messages.
+        error: What to raise.
 
     Raises:
-        RegistryError: A file cannot be used.
+        RegistryError: A file cannot be used; or what was named instead.
     """
     named = ", ".join(str(file) for file in (ca, cert, key) if file is not None)
     try:
         context = ssl.create_default_context(cafile=ca)
         if cert is not None:
             context.load_cert_chain(cert, key, key_password or "")
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise RegistryError(
-            f"the certificates for the schema registry cannot be used: {error}", hint=f"check {named}", files=named
-        ) from error
+    except (OSError, ValueError) as why:  # ssl.SSLError is an OSError
+        raise error(
+            f"the certificates for {whose} cannot be used: {why}", hint=f"check {named}", files=named
+        ) from why  # fmt: skip
     return context
 
 

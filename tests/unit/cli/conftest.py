@@ -53,6 +53,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., R
 
 
 @pytest.fixture
+def flink(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose queries run in Flink; nothing of it is there."""
+    settings = {
+        "LOG__KIND": "kafka", "LOG__BOOTSTRAP": "localhost:9", "SCHEMA_REGISTRY__URL": "http://localhost:9",
+        "ENGINE__KIND": "flink", "ENGINE__URL": "http://localhost:9", "ENGINE__JOBMANAGER": "http://localhost:9",
+        "ENGINE__CHECKPOINTS": "file:///data/flink",
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(f"ASHIOTO_{name}", value)
+    return folder
+
+
+@pytest.fixture
 def project(folder: Path) -> Project:
     """The opened project, with its topics."""
     opened = open_project()

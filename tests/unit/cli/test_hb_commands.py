@@ -25,6 +25,7 @@ from ashioto.observe.metrics import HeartbeatMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from typer.testing import Result
 
@@ -216,26 +217,19 @@ def test_wrong_options_are_refused(
     assert said in result.output
 
 
-def test_another_engine_runs_its_queries_itself(
-    run: Callable[..., Result], project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ASHIOTO_ENGINE__KIND", "flink")
-    result = run("engine", "run", code=1)
-    assert result.exit_code == 1
-    assert "runs its queries itself" in result.output
-    assert project.contexts
+def test_another_engine_runs_its_queries_itself(run: Callable[..., Result], flink: Path) -> None:
+    result = run("engine", "run", code=2)
+    assert "the queries run in the cluster at http://localhost:9" in result.output
+    assert flink.exists()
 
 
-def test_with_json_what_ends_a_role_is_a_line_too(
-    run: Callable[..., Result], project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ASHIOTO_ENGINE__KIND", "flink")
-    result = run("engine", "run", "--log-format", "json", code=1)
+def test_with_json_what_ends_a_role_is_a_line_too(run: Callable[..., Result], flink: Path) -> None:
+    result = run("engine", "run", "--log-format", "json", code=2)
     said = json.loads(result.output.splitlines()[-1])
-    assert (said["level"], said["exit_code"]) == ("ERROR", 1)
-    assert "runs its queries itself" in said["message"]
-    assert 'engine.kind = "embedded"' in said["hint"]
-    assert project.contexts
+    assert (said["level"], said["exit_code"]) == ("ERROR", 2)
+    assert "the queries run in the cluster" in said["message"]
+    assert "rc infra apply" in said["hint"]
+    assert flink.exists()
 
 
 def test_an_engine_counts_what_it_has_done(run: Callable[..., Result], spec: HeartbeatSpec, project: Project) -> None:

@@ -160,10 +160,29 @@ def test_bad_input_is_named(
     assert said in run("infra", *args, code=code).stderr
 
 
-def test_another_engine_is_refused(run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_engine_needs_a_log_on_kafka(
+    run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert folder.exists()
     monkeypatch.setenv("ASHIOTO_ENGINE__KIND", "flink")
-    assert 'engine.kind = "flink" is not supported' in run("infra", "plan", code=1).stderr
+    assert 'engine.kind = "flink" reads from Kafka' in run("infra", "plan", code=1).stderr
+
+
+def test_what_would_run_is_printed_and_nothing_is_written(run: Callable[..., Result], folder: Path) -> None:
+    assert folder.exists()
+    said = run("infra", "sql").stdout
+    assert said.startswith("-- trading.rate_bars: trading_rate_bars_v1\n")
+    assert "query trading.rate_bars" in said
+    assert open_project().log.topics() == []  # type: ignore[attr-defined]  # the embedded log lists its topics
+
+
+def test_statements_are_those_of_the_version_that_runs_or_comes_next(run: Callable[..., Result], applied: Path) -> None:
+    (row,) = json.loads(run("infra", "sql", "--json").stdout)
+    assert (row["query"], row["name"], row["engine"]) == ("trading.rate_bars", "trading_rate_bars_v1", "embedded")
+    declare(applied, "volume=", "amount=")
+    (row,) = json.loads(run("infra", "sql", "--json", "--context", "trading").stdout)
+    assert row["name"] == "trading_rate_bars_v2"
+    assert "amount" in row["statements"][0]
 
 
 def test_while_somebody_applies_another_is_turned_away(run: Callable[..., Result], folder: Path) -> None:

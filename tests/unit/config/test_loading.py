@@ -45,6 +45,14 @@ def test_every_value_is_read(tmp_path: Path) -> None:
         url = "https://registry:8081"
         [engine]
         kind = "flink"
+        url = "http://gateway:8083"
+        jobmanager = "http://jobs:8081"
+        checkpoints = "s3://bucket/flink"
+        checkpoint_interval = "1m"
+        bootstrap = "inside:9092"
+        registry = "http://inside:8081"
+        [engine.settings]
+        client.rack = "a"
     """
     config = load(tmp_path, text)
     assert config.project.contexts == ("bars:trading", "more.bars:analytics")
@@ -54,6 +62,11 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     assert (config.log.partitions, config.log.replication) == (4, 3)
     assert config.log.cache.as_posix() == "/data/cache"
     assert config.schema_registry.url == "https://registry:8081"
+    engine = config.engine
+    assert (engine.url, engine.jobmanager) == ("http://gateway:8083", "http://jobs:8081")
+    assert (engine.checkpoints, engine.checkpoint_interval_ms) == ("s3://bucket/flink", 60_000)
+    assert (engine.bootstrap, engine.registry) == ("inside:9092", "http://inside:8081")
+    assert engine.settings == {"client.rack": "a"}
 
 
 def test_the_nearest_file_above_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 
 from ashioto.log.kafka.errors import log_error
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from ashioto.log.kafka.client import Clients
+    from ashioto.log.kafka.topics import Topic
 
     Place = tuple[str, int]
     Told = Callable[[Collection[Place]], None]
@@ -165,6 +166,49 @@ def members(clients: Clients, name: str) -> set[str]:
                 return set()
             raise
     return {member.client_id for member in found.members}
+
+
+def committed(clients: Clients, name: str, topic: Topic) -> dict[int, int]:
+    """Return up to which offset a group says it has read each partition; those it has said nothing of are left out.
+
+    Args:
+        clients: Of the cluster.
+        name: Of the group, on the cluster.
+        topic: What it reads.
+
+    Raises:
+        LogError: The cluster does not say.
+    """
+    places = [TopicPartition(topic.real, number) for number in range(topic.spec.partitions)]
+    wanted = ConsumerGroupTopicPartitions(name, places)
+    with clients.errors(topic.spec.name):
+        asked = clients.admin.list_consumer_group_offsets([wanted], request_timeout=clients.options.request_timeout_s)
+        try:
+            found = asked[name].result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+    return {one.partition: one.offset for one in found.topic_partitions if one.error is None and one.offset >= 0}
+
+
+def forget(clients: Clients, name: str) -> None:
+    """Have the cluster forget what a group has read; one that is not there is no error.
+
+    Args:
+        clients: Of the cluster.
+        name: Of the group, on the cluster.
+
+    Raises:
+        LogError: It has members, or the cluster does not let this client do it.
+    """
+    with clients.errors():
+        asked = clients.admin.delete_consumer_groups([name], request_timeout=clients.options.request_timeout_s)
+        try:
+            asked[name].result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                raise
 
 
 def _nothing(_: Collection[Place]) -> None:

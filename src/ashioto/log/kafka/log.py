@@ -16,7 +16,7 @@ from ashioto.log.kafka.client import Clients
 from ashioto.log.kafka.ends import Ends
 from ashioto.log.kafka.fenced import FencedWriters
 from ashioto.log.kafka.grants import Grants
-from ashioto.log.kafka.group import Group, members
+from ashioto.log.kafka.group import Group, committed, forget, members
 from ashioto.log.kafka.leases import FenceBook, Fenced
 from ashioto.log.kafka.preflight import Preflight
 from ashioto.log.kafka.topics import Topics
@@ -289,6 +289,35 @@ class KafkaLog:
         """Return the names of the members of a group."""
         self._check_open()
         return members(self._clients, self._group(name))
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Return up to which offset a group of somebody else says it has read a topic, by partition.
+
+        Partitions that it has said nothing of are left out.
+
+        Args:
+            group: Its whole name on the cluster.
+            topic: Name of the topic.
+
+        Raises:
+            UnknownTopicError: It was never created.
+        """
+        self._check_open()
+        found = self._topics.find(topic)
+        with self._known(topic):
+            return committed(self._clients, group, found)
+
+    def forget(self, group: str) -> None:
+        """Have the cluster forget what a group of somebody else, who has ended, has read.
+
+        Args:
+            group: Its whole name on the cluster.
+
+        Raises:
+            LogError: It has members, or the cluster does not let this client do it.
+        """
+        self._check_open()
+        forget(self._clients, group)
 
     def _group(self, name: str) -> str:
         return f"{self.options.prefix}{self.options.transactions}.{name}"

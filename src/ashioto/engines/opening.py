@@ -1,0 +1,88 @@
+"""Opens the engine that a project's settings name: the one place that knows all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ashioto.errors import UnsupportedError
+from ashioto.log.base import Log
+from ashioto.log.groups import GroupOffsets
+from ashioto.log.leases import Leases
+
+if TYPE_CHECKING:
+    from ashioto.clock import Clock
+    from ashioto.config import Config
+    from ashioto.engines.base import Engine
+    from ashioto.log.groups import GroupLog
+
+
+class EngineLog(Log, Leases, Protocol):
+    """A log that also keeps leases."""
+
+
+def open_engine(
+    config: Config, log: EngineLog, env: tuple[str, str], clock: Clock, *, preflight: bool = True
+) -> Engine:
+    """Return the engine of a project; no server is asked for anything yet.
+
+    Args:
+        config: The project's settings.
+        log: Where everything is.
+        env: Environment and cluster.
+        clock: Waits, and tells the time.
+        preflight: Whether `compile` asks the server to check the statements; else it only makes them.
+
+    Raises:
+        UnsupportedError: This version does not know the engine, or it does not work on this log.
+        ConfigError: A file of a secret cannot be read.
+        EngineError: A certificate cannot be used.
+    """
+    if config.engine.kind == "embedded":
+        return open_embedded(log, env, clock)
+    if config.engine.kind == "flink":
+        return _open_flink(config, _with_groups(config, log), env, clock, preflight=preflight)
+    raise UnsupportedError(
+        f'engine.kind = "{config.engine.kind}" is not supported by this version',
+        hint=f'set kind = "embedded" or "flink" in {config.file}', file=str(config.file),
+    )  # fmt: skip
+
+
+def open_embedded(log: EngineLog, env: tuple[str, str], clock: Clock) -> Engine:
+    """Return the embedded engine, as other processes see it.
+
+    Args:
+        log: Where everything is.
+        env: Environment and cluster.
+        clock: Tells the time.
+    """
+    from ashioto.control.sharing import engine_owners
+    from ashioto.engines.embedded.registry import EmbeddedRegistry
+
+    return EmbeddedRegistry(log, env=env, owners=engine_owners(log, env=env, clock=clock))
+
+
+def _with_groups(config: Config, log: Log) -> GroupLog:
+    """Return a log as one that knows consumer groups.
+
+    Raises:
+        UnsupportedError: It knows none.
+    """
+    if not isinstance(log, GroupOffsets):
+        raise UnsupportedError(
+            f'engine.kind = "{config.engine.kind}" needs a log on Kafka', hint='[log] kind = "kafka"',
+            file=str(config.file),
+        )  # fmt: skip
+    return log
+
+
+def _open_flink(
+    config: Config, log: GroupLog, env: tuple[str, str], clock: Clock, *, preflight: bool
+) -> Engine:  # fmt: skip
+    from ashioto.engines.flink.options import flink_options, open_gateway, open_jobs
+    from ashioto.engines.flink.registry import FlinkEngine
+
+    options = flink_options(config)
+    return FlinkEngine(
+        log, env=env, gateway=open_gateway(config, options, clock), jobs=open_jobs(config, options, clock),
+        options=options, clock=clock, preflight=preflight,
+    )  # fmt: skip
