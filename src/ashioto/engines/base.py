@@ -10,13 +10,9 @@ if TYPE_CHECKING:
 
     from ashioto.control.applied import Registration
 
-<<<<<<< .merge_file_34kTq5
 SQL_ENGINES: Final = frozenset({"ksqldb", "flink"})
 """Kinds of engines that are told what to do in SQL; they need the schedule index."""
-RunState = Literal["running", "starting", "failed", "waiting"]
-=======
 RunState = Literal["running", "starting", "failed", "waiting", "ended"]
->>>>>>> .merge_file_dRngQ3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 RECORD_KEY: Final = "_key"
 """Column of the record's key; no column of a user begins with `_`."""
-HIDDEN: Final = "***"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +31,8 @@ class Reach:
         schemas: Avro schemas of topics as they are registered, by name without prefix; those that are not here get the
             one that their columns imply.
 
-    >>> Reach(bootstrap="kafka:9092", registry="http://registry:8081", kafka={"sasl.jaas.config": "x"}).hidden().kafka
-    {'sasl.jaas.config': '***'}
+    >>> Reach(bootstrap="kafka:9092", registry="http://registry:8081").prefix
+    ''
     """
 
     bootstrap: str
@@ -43,18 +42,6 @@ class Reach:
     kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     registry_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-
-    def hidden(self) -> Reach:
-        """Return the same for people: settings that may hold secrets are hidden."""
-        return Reach(
-            bootstrap=self.bootstrap,
-            registry=self.registry,
-            prefix=self.prefix,
-            group=self.group,
-            kafka={name: _shown(name, value) for name, value in self.kafka.items()},
-            registry_options={name: _shown(name, value) for name, value in self.registry_options.items()},
-            schemas=self.schemas,
-        )
 
     def source(self, name: str, topic: str, columns: Sequence[ColumnDef]) -> Create:
         """Return a table whose rows are the records of a topic, all of them and those to come.
@@ -105,8 +92,3 @@ class Reach:
 
 def _key(role: Any = "") -> ColumnDef:
     return ColumnDef(name=RECORD_KEY, type=TEXT, key=role)
-
-
-def _shown(name: str, value: str) -> str:
-    secret = any(part in name for part in ("password", "jaas", "user-info", "token", "secret", "key.pem"))
-    return HIDDEN if secret else value

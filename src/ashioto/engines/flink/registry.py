@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from ashioto import naming
 from ashioto.engines.flink.folder import newest_checkpoint
 from ashioto.engines.flink.identity import JobId, minute_of, owner_of, sql_of
+from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.standing import Standing
-from ashioto.engines.flink.statements import Reach, script
+from ashioto.engines.flink.statements import script
 from ashioto.engines.sql.reading import Reading
 from ashioto.errors import AshiotoError, EngineError, UnsupportedError
 
