@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from ashioto.schema.arrow import TIME
+from ashioto.schema.arrow import TIME, rows_type
 from ashioto.schema.avro import TEXT_CODES, TEXTS
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def decimals(precision: int, scale: int) -> st.SearchStrategy[Decimal]:
     return units.map(lambda n: Decimal(f"{n}e-{scale}"))
 
 
+RECORDS = rows_type(["open_ms", "b"])
 VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.bool_(): st.booleans(),
     pa.int64(): LONGS,
@@ -43,6 +44,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.binary(): BINARY,
     TEXT_CODES: STRINGS | st.sampled_from(["EURUSD", "GBPUSD"]),
     TEXTS: st.lists(st.none() | STRINGS, max_size=4),
+    RECORDS: st.lists(st.fixed_dictionaries({"open_ms": LONGS, "b": LONGS}), max_size=3),
     TIME: MILLISECONDS.map(lambda ms: EPOCH + timedelta(milliseconds=ms)),
     pa.timestamp("us", tz="UTC"): MILLISECONDS.map(lambda ms: EPOCH + timedelta(milliseconds=ms, microseconds=7)),
     pa.date32(): st.dates(date(1, 1, 1)),

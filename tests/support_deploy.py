@@ -156,10 +156,12 @@ class Deaths:
 class CrashingEngine:
     """Counts what it does among the side effects of a log, and crashes with it."""
 
-    kind = "memory"
-
     def __init__(self, inner: MemoryEngine, log: CrashingLog) -> None:
         self.inner, self.log = inner, log
+
+    @property
+    def kind(self) -> str:
+        return self.inner.kind
 
     def compile(self, registration: Registration) -> list[str]:
         return self.inner.compile(registration)

@@ -13,6 +13,7 @@ import pytest
 
 from ashioto.errors import LogError, StaleEpochError, UnknownTopicError
 from ashioto.log.base import Batch, Fence, TopicSpec
+from ashioto.schema.arrow import rows_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -350,12 +351,13 @@ class LogContract:
         row = {
             "i": 1, "f": 1.5, "b": True, "s": "ü", "d": "EURUSD", "raw": b"\x00\xff", "day": date(2024, 2, 29),
             "at": datetime(2024, 2, 29, 12, tzinfo=UTC), "price": Decimal("1.23450"), "names": ["x", None, ""],
+            "hours": [{"open_ms": 1, "close_ms": -(2**63)}, {"open_ms": 2, "close_ms": 3}],
         }  # fmt: skip
         schema = pa.schema(
             {
                 "i": pa.int64(), "f": pa.float64(), "b": pa.bool_(), "s": pa.string(), "d": TEXT, "raw": pa.binary(),
                 "day": pa.date32(), "at": pa.timestamp("ms", tz="UTC"), "price": pa.decimal64(18, 5),
-                "names": pa.list_(pa.string()),
+                "names": pa.list_(pa.string()), "hours": rows_type(["open_ms", "close_ms"]),
             }
         )  # fmt: skip
         log.create([TopicSpec(name="t.all", cleanup="compact", schema=schema)])

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support_avro import ANY_TYPE, VALUES, batches, joined, named, read, rows_of, same
+from tests.support_avro import ANY_TYPE, RECORDS, VALUES, batches, joined, named, read, rows_of, same
 
 from ashioto.schema.avro import TEXT_CODES, TEXTS, avro_schema
 from ashioto.schema.avrocodec import AvroCodec, Decoded
 
-PLAIN = [pa.bool_(), pa.int64(), pa.float64(), pa.string(), pa.binary(), TEXT_CODES, TEXTS]
+PLAIN = [pa.bool_(), pa.int64(), pa.float64(), pa.string(), pa.binary(), TEXT_CODES, TEXTS, RECORDS]
 HARMS = st.lists(
     st.tuples(st.sampled_from(["set", "cut", "insert", "drop"]), st.integers(0, 40), st.binary(max_size=3)), max_size=3
 )

@@ -26,13 +26,13 @@ _desired: Final = desired.desired_state
 
 
 @cache
-def _known(contexts: tuple[Context, ...], partitions: int) -> Desired:
-    return _desired(contexts, partitions=partitions)
+def _known(contexts: tuple[Context, ...], partitions: int, index: bool) -> Desired:  # noqa: FBT001
+    return _desired(contexts, partitions=partitions, index=index)
 
 
-def known_desired(contexts: Any, *, partitions: int = 1) -> Desired:
+def known_desired(contexts: Any, *, partitions: int = 1, index: bool = False) -> Desired:
     """Return what is declared, made once for the same contexts."""
-    return _known(tuple(contexts), partitions)
+    return _known(tuple(contexts), partitions, index)
 
 
 def warmed(query: Query) -> int:

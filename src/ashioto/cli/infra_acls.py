@@ -58,8 +58,10 @@ def _for_people(rows: Sequence[Row]) -> list[Row]:
 def place_of(config: Config) -> Place:
     """Return where the rights of a project are given."""
     from ashioto.deploy.acls import Place
+    from ashioto.engines.base import SQL_ENGINES
 
-    return Place(env=(config.project.env, config.project.cluster), prefix=config.log.prefix)
+    index = config.engine.kind in SQL_ENGINES
+    return Place(env=(config.project.env, config.project.cluster), prefix=config.log.prefix, index=index)
 
 
 def kafka_of(project: Project) -> KafkaLog:

@@ -100,6 +100,13 @@ class Project:
                 return query.plan.time_frame
         raise UsageError(f"no query of {context.name} has a schedule with rows", hint="see .time_frame(...)")
 
+    @property
+    def in_sql(self) -> bool:
+        """Whether its engine is told what to do in SQL, so that schedules have an index."""
+        from ashioto.engines.base import SQL_ENGINES
+
+        return self.config.engine.kind in SQL_ENGINES
+
     def query_of(self, context: Context, entity: str) -> BarQuery | None:
         """Return the first query over an entity, or None."""
         return next((q for q in context.queries.values() if q.plan.entity.name == entity), None)

@@ -1,4 +1,4 @@
-"""`rc schedule check`: overlaps, empty sessions, and how far ahead a schedule reaches."""
+"""`rc schedule check`: overlaps, empty sessions, how far ahead a schedule reaches, and whether its index agrees."""
 
 from __future__ import annotations
 
@@ -25,20 +25,60 @@ def check(
     end: Annotated[str | None, typer.Option("--to", help="Last market date; calendars need it.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="column=value: only these.")] = None,
     context: Annotated[str | None, typer.Option(help="Where the schedule is declared.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Write what the schedule index lacks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Find overlapping and empty sessions, and say how far ahead each key reaches; exit code 1 if any is wrong."""
+    """Find overlapping and empty sessions, and say how far ahead each key reaches; exit code 1 if any is wrong.
+
+    The index of the project's schedule, where it has one, is compared with all of it.
+    """
     from ashioto.cli.output import print_rows
     from ashioto.cli.project import day_range, pairs
     from ashioto.cli.schedule_source import load_rows
     from ashioto.clock import SystemClock
+    from ashioto.errors import UsageError
 
     first, last = day_range(start, end)
+    if fix and source is not None:
+        raise UsageError("--fix is for the schedule of the project", hint=f"leave {source} out")
     names, rows = load_rows(source, pairs(key or [], option="--key"), context, first, last)
     found = findings(names, between(rows, first, last), SystemClock().now_ms())
     print_rows(found, title=source or "schedule", as_json=as_json, empty="no sessions")
-    if not found or any(row["overlapping"] or row["empty"] for row in found):
+    wrong = not found or any(row["overlapping"] or row["empty"] for row in found)
+    if source is None:
+        wrong = not _index_holds(context, fix=fix) or wrong
+    if wrong:
         raise typer.Exit(1)
+
+
+def _index_holds(context: str | None, *, fix: bool) -> bool:
+    """Say how the index of the project's schedule differs from it, make it right if wanted, return whether it is."""
+    from ashioto.cli.project import open_project
+    from ashioto.engines.sql.index import difference, index_batches, index_of, index_partitions
+    from ashioto.errors import ScheduleError
+
+    project = open_project()
+    owner = project.context(context)
+    index = index_of(owner.name, project.schedule(owner))
+    partitions = None if index is None else index_partitions(project.log, index)
+    if index is None or partitions is None:
+        if fix:
+            typer.echo("this schedule has no index: only engines that speak SQL need one", err=True)
+        return True
+    try:
+        found = difference(project.log, index)
+    except ScheduleError:
+        typer.echo(f"{index.topic} cannot be compared before the sessions hold together", err=True)
+        return False
+    if not found.rows:
+        return True
+    if fix:
+        project.log.append(index_batches(index, found.rows, partitions))
+        typer.echo(f"{index.topic}: {len(found.rows):,} rows written; were {found.said}", err=True)
+        return True
+    typer.echo(f"{index.topic} differs from its schedule: {found.said}", err=True)
+    typer.echo("Hint: rc schedule check --fix", err=True)
+    return False
 
 
 def between(rows: pa.Table, first: date | None, last: date | None) -> pa.Table:

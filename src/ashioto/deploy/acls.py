@@ -10,6 +10,7 @@ from ashioto.control.roles import engine_role, heartbeat_role, infra_role, migra
 from ashioto.control.sharing import engine_group
 from ashioto.control.topics import APPLIED, HB_SPECS, HB_STATE, MIGRATE_JOBS
 from ashioto.engines.embedded.topics import DEV_CLOCK, OFFSETS
+from ashioto.engines.sql.index import indexes
 from ashioto.errors import UsageError
 from ashioto.log.dead_letters import DEAD_LETTERS
 from ashioto.log.leases import CLOCK, FENCES, FREE
@@ -74,11 +75,13 @@ class Place:
         env: Environment and cluster.
         prefix: Stands before the name of every topic and transaction on the cluster.
         transactions: What the ids of transactions begin with after it.
+        index: Whether schedules have an index; who writes them looks for it in any case.
     """
 
     env: tuple[str, str]
     prefix: str = ""
     transactions: str = "ashioto"
+    index: bool = False
 
 
 def rights(contexts: Sequence[Context], place: Place, *, roles: Sequence[str] = ROLES) -> list[Right]:
@@ -137,6 +140,7 @@ class _Topics:
     entities: frozenset[str]
     sources: frozenset[str]
     schedules: frozenset[str]
+    indexes: frozenset[str]
     beats: frozenset[str]
     bars: frozenset[str]
     late: frozenset[str]
@@ -151,6 +155,7 @@ class _Topics:
             entities=frozenset(naming.topic(c.name, e.__entity__.name) for c in contexts for e in c.entities.values()),
             sources=frozenset(naming.topic(*source) for source in sources),
             schedules=frozenset(plan.schedule_topic for plan in plans if plan.schedule_topic is not None),
+            indexes=frozenset(index.topic for index in indexes(plans)),
             beats=frozenset(naming.heartbeat_topic(p.context, p.entity.name) for p in plans if p.continuous),
             bars=frozenset(naming.bars_topic(p.context, p.entity.name, period) for p in plans for period in p.frames),
             late=frozenset(naming.late_topic(*source) for source in sources),
@@ -181,6 +186,9 @@ def _infra(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([APPLIED, HB_SPECS, FENCES], BOTH)
     yield _topic([HB_STATE, OFFSETS, DEV_CLOCK, DEAD_LETTERS], READ)
     yield _topic([CLOCK], SEND)
+    if place.index:
+        yield _topic(topics.schedules, READ)
+        yield _topic(topics.indexes, BOTH)
     yield _transactions(place, [infra_role(place.env)])
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE",), "literal"
 
@@ -205,6 +213,7 @@ def _engine(topics: _Topics, place: Place) -> Iterator[_Rule]:
 
 def _app(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([*topics.entities, *topics.bars], BOTH)
+    yield _topic(topics.indexes, BOTH if place.index else ("DESCRIBE",))
     yield _topic([DEV_CLOCK, *topics.late], READ)
     yield _topic([DEAD_LETTERS], SEND)
     yield _free(place)
@@ -221,4 +230,5 @@ def _migrate(topics: _Topics, place: Place) -> Iterator[_Rule]:
 
 def _viewer(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([APPLIED, HB_SPECS, HB_STATE, OFFSETS, DEV_CLOCK, DEAD_LETTERS, FENCES, *topics.all], READ)
+    yield _topic(topics.indexes, READ if place.index else ("DESCRIBE",))
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE",), "literal"

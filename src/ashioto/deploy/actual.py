@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ashioto.control.specs import HeartbeatSpec
     from ashioto.deploy.target import Target
     from ashioto.engines.base import RunningQuery
+    from ashioto.engines.sql.index import Index
     from ashioto.log.base import TopicSpec
 
 
@@ -43,12 +44,14 @@ class Actual:
         registrations: Every version that is recorded, by context, query and version.
         specs: Every heartbeat spec, enabled or not, by key.
         running: How the engine stands with the versions that are not stopped; those it does not know are left out.
+        scheduled: Those of the indexes looked at whose schedules have sessions.
     """
 
     topics: tuple[ActualTopic, ...] = ()
     registrations: tuple[Registration, ...] = ()
     specs: tuple[HeartbeatSpec, ...] = ()
     running: tuple[RunningQuery, ...] = ()
+    scheduled: tuple[Index, ...] = ()
 
     def topic(self, name: str) -> ActualTopic | None:
         """Return a topic, or None when it does not exist.
@@ -72,13 +75,16 @@ def live(versions: Sequence[Registration]) -> list[Registration]:
     return sorted((r for r in versions if r.state != "stopped"), key=lambda r: (r.context, r.query, r.version))
 
 
-def actual_state(target: Target, contexts: Sequence[str], *, others: Collection[str] = ()) -> Actual:
+def actual_state(
+    target: Target, contexts: Sequence[str], *, others: Collection[str] = (), indexes: Sequence[Index] = ()
+) -> Actual:
     """Read what is there.
 
     Args:
         target: Where.
         contexts: Names of the contexts to look at.
         others: Topics to look at besides those of the contexts.
+        indexes: Those whose schedules are looked at.
     """
     log, env = target.log, target.env
     names = log.topics()
@@ -90,6 +96,7 @@ def actual_state(target: Target, contexts: Sequence[str], *, others: Collection[
         registrations=tuple(recorded),
         specs=tuple(specs),
         running=tuple(target.engine.inspect(live(recorded))),
+        scheduled=tuple(i for i in indexes if i.schedule in names and log.view(i.schedule, limit=1).keys),
     )
 
 

@@ -10,7 +10,18 @@ from ashioto.control.election import LeaseOptions
 from ashioto.control.specs import spec_batch
 from ashioto.deploy.plan import make_plan
 from ashioto.deploy.plan_file import check_saved
-from ashioto.deploy.stages import AlterTopic, CreateTopics, DeleteTopic, Record, Register, Stop, Verify, WriteSpec
+from ashioto.deploy.stages import (
+    AlterTopic,
+    CreateTopics,
+    DeleteTopic,
+    FillIndex,
+    Record,
+    Register,
+    Stop,
+    Verify,
+    WriteSpec,
+)
+from ashioto.engines.sql.index import index_repairs
 from ashioto.errors import AshiotoError, LockHeldError, VerifyError
 from ashioto.log.base import Fence
 
@@ -139,6 +150,8 @@ class _Run:
                 log.alter(step.spec)
             case DeleteTopic():
                 log.delete([step.name])
+            case FillIndex():
+                self._append(*index_repairs(log, step.index))
             case Record():
                 self._record(step.registration)
             case WriteSpec():
@@ -159,8 +172,8 @@ class _Run:
         now = self.recorded_ms[registration.name] = self._now()
         self._append(registration_batch(self.target.env, [replace(registration, updated_ms=now)]))
 
-    def _append(self, batch: Batch) -> None:
-        self.target.log.append([batch], fence=Fence(name=self.election.name, epoch=self.epoch))
+    def _append(self, *batches: Batch) -> None:
+        self.target.log.append(batches, fence=Fence(name=self.election.name, epoch=self.epoch))
 
     def _verify(self, registration: Registration) -> None:
         """Wait until a version makes progress; where no engine runs there is nothing to wait for.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ashioto import naming
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.topics import query_topics, system_topics
+from ashioto.engines.sql.index import indexes
 from ashioto.errors import DefinitionError
 from ashioto.log.base import TopicSpec
 from ashioto.schema.arrow import storage_schema
@@ -37,14 +38,21 @@ def ensure_topics(log: Log, contexts: Sequence[Context], *, partitions: int = 1)
     return log.create(wanted_topics(contexts, partitions=partitions))
 
 
-def wanted_topics(contexts: Sequence[Context], *, partitions: int = 1) -> list[TopicSpec]:
+def wanted_topics(contexts: Sequence[Context], *, partitions: int = 1, index: bool = False) -> list[TopicSpec]:
     """Return the topics that these contexts need, each once.
+
+    Args:
+        contexts: What is declared.
+        partitions: How many partitions ticks, heartbeats and bars get.
+        index: Whether schedules have an index, as engines that speak SQL need it.
 
     Raises:
         DefinitionError: Two declarations want one topic in different ways.
     """
     found: dict[str, TopicSpec] = {}
-    for spec in chain(system_topics(), *(_topics(context, partitions) for context in contexts)):
+    plans = [query.plan for context in contexts for query in context.queries.values()] if index else []
+    indexed = [one.spec(partitions) for one in indexes(plans)]
+    for spec in chain(system_topics(), *(_topics(context, partitions) for context in contexts), indexed):
         if found.setdefault(spec.name, spec) != spec:
             raise DefinitionError(
                 f"two declarations want the topic {spec.name}, with different columns or settings",

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ashioto.control.applied import Registration, RegistrationState
     from ashioto.control.specs import HeartbeatSpec
+    from ashioto.engines.sql.index import Index
     from ashioto.log.base import TopicSpec
 
-Kind = Literal["topic", "query", "heartbeat"]
-Action = Literal["keep", "create", "alter", "recreate", "delete", "register", "replace", "finish", "stop", "write"]
+Kind = Literal["topic", "query", "heartbeat", "index"]
+Action = Literal[
+    "keep", "create", "alter", "recreate", "delete", "register", "replace", "finish", "stop", "write", "fill"
+]
 Row = dict[str, object]
 Gravity = Literal["no-op", "in place", "replace", "blocked"]
 
@@ -22,7 +25,7 @@ class Change:
 
     Args:
         kind: What the object is.
-        object: Its name: of a topic, a query (`trading.rate_bars`) or a heartbeat spec (`trading.Rate.1m`).
+        object: Its name: of a topic, a query (`trading.rate_bars`), a heartbeat spec (`trading.Rate.1m`) or an index.
         action: What is done; a blocked change says what would have to be done.
         gravity: The class of the change. `no-op`: nothing is done. `in place`: what is there stays and is added to,
             changed or ended. `replace`: a new one takes the place of the old one. `blocked`: it is refused.
@@ -100,4 +103,16 @@ class SpecChange(Change):
     spec: HeartbeatSpec | None = None
 
 
-AnyChange = TopicChange | QueryChange | SpecChange
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexChange(Change):
+    """Fills the index of a schedule that has sessions.
+
+    Args:
+        index: The index.
+    """
+
+    kind: Kind = "index"
+    index: Index
+
+
+AnyChange = TopicChange | QueryChange | SpecChange | IndexChange

@@ -9,6 +9,7 @@ from ashioto import naming
 from ashioto.deploy.bootstrap import wanted_topics
 from ashioto.engines.embedded.plan import compile_query
 from ashioto.engines.embedded.topics import query_topics
+from ashioto.engines.sql.index import indexes
 from ashioto.logical.canonical import canonical
 from ashioto.logical.codec import checksum, encode_query
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ashioto.dsl.context import Context
+    from ashioto.engines.sql.index import Index
     from ashioto.log.base import TopicSpec
     from ashioto.logical.nodes import Query
 
@@ -65,11 +67,13 @@ class Desired:
         contexts: Names of the contexts it was taken from; nothing else is looked at.
         topics: Each once, those of ashioto itself first.
         queries: In the order they were declared.
+        indexes: Of their schedules; none where the engine needs none.
     """
 
     contexts: tuple[str, ...]
     topics: tuple[DesiredTopic, ...]
     queries: tuple[DesiredQuery, ...]
+    indexes: tuple[Index, ...] = ()
 
     @property
     def topic_names(self) -> tuple[str, ...]:
@@ -77,12 +81,13 @@ class Desired:
         return tuple(topic.spec.name for topic in self.topics)
 
 
-def desired_state(contexts: Sequence[Context], *, partitions: int = 1) -> Desired:
+def desired_state(contexts: Sequence[Context], *, partitions: int = 1, index: bool = False) -> Desired:
     """Return what these contexts want.
 
     Args:
         contexts: What is declared.
         partitions: How many partitions ticks, heartbeats and bars get.
+        index: Whether schedules have an index.
 
     Raises:
         DefinitionError: Two declarations want one topic in different ways.
@@ -98,14 +103,16 @@ def desired_state(contexts: Sequence[Context], *, partitions: int = 1) -> Desire
         for entity in context.entities.values()
     }
     queries = [query.plan for context in contexts for query in context.queries.values()]
+    indexed = indexes(queries) if index else []
     behind = {name: column for plan in queries for name, column in _behind_keys(plan)}
     return Desired(
         contexts=tuple(context.name for context in contexts),
         topics=tuple(
             DesiredTopic(spec=s, required=required.get(s.name, ()), behind_keys=behind.get(s.name, ""))
-            for s in wanted_topics(contexts, partitions=partitions)
+            for s in wanted_topics(contexts, partitions=partitions, index=index)
         ),
-        queries=tuple(_query(plan) for plan in queries),
+        queries=tuple(_query(plan, indexed) for plan in queries),
+        indexes=tuple(indexed),
     )
 
 
@@ -114,8 +121,9 @@ def topics_of(plan: Query, *, partitions: int = 1) -> list[TopicSpec]:
     return query_topics(compile_query(plan), partitions)
 
 
-def _query(plan: Query) -> DesiredQuery:
+def _query(plan: Query, indexed: Sequence[Index]) -> DesiredQuery:
     schedules = [] if plan.schedule_topic is None else [plan.schedule_topic]
+    schedules += [index.topic for index in indexed if index.schedule == plan.schedule_topic]
     return DesiredQuery(
         plan=plan,
         checksum=checksum(plan),

@@ -9,7 +9,7 @@ from ashioto.control.applied import Registration
 from ashioto.control.specs import derive_spec
 from ashioto.deploy.actual import live
 from ashioto.deploy.begins import begins_at, changed_parts, plan_of
-from ashioto.deploy.changes import QueryChange, SpecChange
+from ashioto.deploy.changes import IndexChange, QueryChange, SpecChange
 from ashioto.deploy.topic_diff import topic_changes
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ashioto.control.specs import HeartbeatSpec
     from ashioto.deploy.actual import Actual
-    from ashioto.deploy.changes import AnyChange
+    from ashioto.deploy.changes import AnyChange, TopicChange
     from ashioto.deploy.desired import Desired, DesiredQuery
 
 
@@ -35,7 +35,21 @@ def diff(desired: Desired, actual: Actual, *, engine: str, allow_delete: Collect
     topics = topic_changes(desired, actual, allow_delete)
     anew = {change.object for change in topics if change.action == "recreate"}
     queries = [_query(query, actual, engine, sorted(anew.intersection(query.topics))) for query in desired.queries]
-    return [*topics, *queries, *_withdrawn(desired, actual), *_specs(desired, queries, actual)]
+    filled = _indexes(desired, actual, topics)
+    return [*topics, *filled, *queries, *_withdrawn(desired, actual), *_specs(desired, queries, actual)]
+
+
+def _indexes(desired: Desired, actual: Actual, topics: Sequence[TopicChange]) -> list[IndexChange]:
+    """Return the indexes that are new or empty while their schedules have sessions."""
+    anew = {change.object for change in topics if change.action == "recreate"}
+    found = []
+    for index in desired.indexes:
+        known = actual.topic(index.topic)
+        empty = known is None or not known.has_records or index.topic in anew
+        if empty and index in actual.scheduled and index.schedule not in anew:
+            reason = f"{index.schedule} has sessions"
+            found.append(IndexChange(object=index.topic, action="fill", gravity="in place", reason=reason, index=index))
+    return found
 
 
 def _query(query: DesiredQuery, actual: Actual, engine: str, anew: Sequence[str]) -> QueryChange:

@@ -7,7 +7,17 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
-from ashioto.deploy.stages import AlterTopic, CreateTopics, DeleteTopic, Record, Register, Stop, Verify, WriteSpec
+from ashioto.deploy.stages import (
+    AlterTopic,
+    CreateTopics,
+    DeleteTopic,
+    FillIndex,
+    Record,
+    Register,
+    Stop,
+    Verify,
+    WriteSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +69,8 @@ def step_content(step: Step) -> Any:
             found = topic_content(step.spec)
         case DeleteTopic():
             found = step.name
+        case FillIndex():
+            found = step.index.topic
         case Record() | Register() | Verify() | Stop():
             found = registration_content(replace(step.registration, updated_ms=0))
         case WriteSpec():
@@ -89,8 +101,10 @@ def _said(step: Step) -> tuple[str, str, str, str]:
     match step:
         case CreateTopics() | AlterTopic() | DeleteTopic():
             return ("topics", *_topic_said(step))
+        case FillIndex():
+            said: tuple[str, str, str, str] = ("index", "fill", step.index.topic, f"from {step.index.schedule}")
         case Record():
-            said: tuple[str, str, str, str] = ("record", step.registration.state, step.registration.name, "")
+            said = ("record", step.registration.state, step.registration.name, "")
         case Register():
             said = ("register", "register", step.registration.name, _BEGINS[step.registration.begins])
         case Verify():

@@ -12,6 +12,7 @@ from ashioto.deploy.diff import diff
 from ashioto.deploy.explain import digest, registration_content, spec_content, topic_content
 from ashioto.deploy.stages import Register, stages
 from ashioto.deploy.topic_diff import OWN, over_leftover
+from ashioto.engines.base import SQL_ENGINES
 from ashioto.errors import BlockedError, UsageError
 from ashioto.log.admin import Preflight
 
@@ -111,9 +112,10 @@ def make_plan(request: Request, target: Target) -> Plan:
         UnsupportedError: The engine cannot run a query.
         UsageError: A topic that may be deleted belongs to no context of the request.
     """
-    desired = desired_state(request.contexts, partitions=request.partitions)
+    index = target.engine.kind in SQL_ENGINES
+    desired = desired_state(request.contexts, partitions=request.partitions, index=index)
     _check_deletable(request.allow_delete, desired)
-    actual = actual_state(target, desired.contexts, others=desired.topic_names)
+    actual = actual_state(target, desired.contexts, others=desired.topic_names, indexes=desired.indexes)
     changes = diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete)
     changes = preflight(changes, target.log, request.allow_delete)
     steps = stages(changes)

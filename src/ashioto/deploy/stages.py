@@ -1,6 +1,7 @@
 """Turns changes into steps, in the one order that leaves no gap. Pure.
 
-Topics → register new versions → verify that they make progress → heartbeat specs → stop old versions → record.
+Topics → indexes of schedules → register new versions → verify that they make progress → heartbeat specs → stop old
+versions → record.
 A version is on record as an intent before anything is done for it, and as applied after everything was: so the next run
 goes on with one that ended anywhere between.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ashioto.deploy.changes import QueryChange, SpecChange, TopicChange
+from ashioto.deploy.changes import IndexChange, QueryChange, SpecChange, TopicChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ashioto.control.applied import Registration, RegistrationState
     from ashioto.control.specs import HeartbeatSpec
     from ashioto.deploy.changes import AnyChange
+    from ashioto.engines.sql.index import Index
     from ashioto.log.base import TopicSpec
 
 
@@ -46,6 +48,13 @@ class DeleteTopic:
     """Deletes a topic and all its records."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillIndex:
+    """Writes what the index of a schedule lacks."""
+
+    index: Index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +92,7 @@ class Stop:
     registration: Registration
 
 
-Step = CreateTopics | AlterTopic | DeleteTopic | Record | Register | Verify | WriteSpec | Stop
+Step = CreateTopics | AlterTopic | DeleteTopic | FillIndex | Record | Register | Verify | WriteSpec | Stop
 
 
 def stages(changes: Sequence[AnyChange]) -> list[Step]:
@@ -99,6 +108,7 @@ def stages(changes: Sequence[AnyChange]) -> list[Step]:
     return [
         *(step for query in queries if query.retires_first for step in _retired(query)),
         *_topics(topics),
+        *(FillIndex(index=change.index) for change in todo if isinstance(change, IndexChange)),
         *(step for query in queries for step in _registered(query)),
         *(Verify(registration=query.runs) for query in queries if query.runs is not None and _is_begun(query)),
         *(WriteSpec(spec=spec) for spec in specs),

@@ -14,6 +14,9 @@ from ashioto.deploy.begins import plan_of
 from ashioto.deploy.desired import topics_of
 from ashioto.deploy.diff import changed_spec
 from ashioto.deploy.topic_diff import kept
+from ashioto.engines.base import SQL_ENGINES
+from ashioto.engines.sql.index import difference, indexes
+from ashioto.errors import ScheduleError
 from ashioto.schedule.sessions import time_text
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from ashioto.deploy.actual import Actual
     from ashioto.deploy.changes import Row
     from ashioto.deploy.target import Target
-    from ashioto.log.base import TopicSpec
+    from ashioto.engines.sql.index import Index
+    from ashioto.log.base import Log, TopicSpec
     from ashioto.logical.nodes import Query
 
 State = Literal["ok", "drift", "problem"]
@@ -77,11 +81,13 @@ def status(target: Target, contexts: Sequence[str], *, now_ms: int, partitions: 
     actual = actual_state(target, contexts)
     known = HB_STATE in target.log.topics()
     beats = {s.id: heartbeat_state(target.log, s.key(target.env)) if known else None for s in actual.specs}
-    return [finding for name in contexts for finding in _of_context(name, actual, beats, now_ms, partitions)]
+    return [
+        finding for name in contexts for finding in _of_context(target.log, name, actual, beats, now_ms, partitions)
+    ]
 
 
 def _of_context(
-    name: str, actual: Actual, beats: Mapping[str, HeartbeatState | None], now_ms: int, partitions: int
+    log: Log, name: str, actual: Actual, beats: Mapping[str, HeartbeatState | None], now_ms: int, partitions: int
 ) -> Iterator[Finding]:
     standing = live([r for r in actual.registrations if r.context == name])
     if not standing:
@@ -91,7 +97,10 @@ def _of_context(
     wanted: dict[str, TopicSpec] = {}
     for plan in plans.values():
         wanted |= {spec.name: spec for spec in topics_of(plan, partitions=partitions)}
+    indexed = indexes(plan for query, plan in plans.items() if newest[query].engine in SQL_ENGINES)
+    wanted |= {index.topic: index.spec(partitions) for index in indexed}
     yield from (topic_finding(spec, actual) for spec in wanted.values())
+    yield from (index_finding(log, i) for i in indexed if actual.topic(i.topic) and actual.topic(i.schedule))
     for registration in standing:
         yield version_finding(registration, newest[registration.query], actual)
     specs = {spec.id: spec for spec in actual.specs if spec.context == name}
@@ -131,6 +140,23 @@ def topic_finding(spec: TopicSpec, actual: Actual) -> Finding:
     if said:
         return Finding(object=spec.name, state="drift", detail="; ".join(said), hint="rc infra plan")
     return Finding(object=spec.name, state="ok", detail=f"columns: {len(there)}, partitions: {spec.partitions}")
+
+
+def index_finding(log: Log, index: Index) -> Finding:
+    """Return whether an index says what its schedule says.
+
+    Args:
+        log: Where both are.
+        index: The index.
+    """
+    name = f"{index.topic} rows"
+    try:
+        found = difference(log, index)
+    except ScheduleError as error:
+        return Finding(object=name, state="problem", detail=error.message, hint="rc schedule check")
+    if found.rows:
+        return Finding(object=name, state="drift", detail=found.said, hint="rc schedule check --fix")
+    return Finding(object=name, state="ok", detail=f"as {index.schedule} says")
 
 
 def version_finding(registration: Registration, newest: Registration, actual: Actual) -> Finding:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ashioto.control.applied import Registration
 
+SQL_ENGINES: Final = frozenset({"ksqldb", "flink"})
+"""Kinds of engines that are told what to do in SQL; they need the schedule index."""
 RunState = Literal["running", "starting", "failed", "waiting", "ended"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ashioto.errors import UnsupportedError
 from ashioto.log.base import Log
@@ -72,7 +72,7 @@ def _with_groups(config: Config, log: Log) -> GroupLog:
             f'engine.kind = "{config.engine.kind}" needs a log on Kafka', hint='[log] kind = "kafka"',
             file=str(config.file),
         )  # fmt: skip
-    return log
+    return cast("GroupLog", log)
 
 
 def _open_flink(

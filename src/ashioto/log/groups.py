@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from ashioto.log.admin import LogAdmin
 from ashioto.log.base import Log
 
 
@@ -37,5 +38,5 @@ class GroupOffsets(Protocol):
         ...
 
 
-class GroupLog(Log, GroupOffsets, Protocol):
-    """A log that also keeps up to where groups have read."""
+class GroupLog(Log, LogAdmin, GroupOffsets, Protocol):
+    """A log that also changes topics, and keeps up to where groups have read."""

@@ -2,7 +2,7 @@
 
 A row is: one bit a column that says "null", the columns of fixed width, the byte lengths of the others, and then those
 others one after the other. A list of texts is two of them: the lengths of its items (uint32, all ones for a null) and
-the items.
+the items. A list of records of int64 is one: the numbers, item by item.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ashioto.errors import LogError
-from ashioto.schema.arrow import plain
+from ashioto.schema.arrow import is_rows, numbers_of, plain, rows_of_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ class RowCodec:
     """Turns rows of one schema into bytes and back.
 
     Args:
-        schema: The columns: integers, floats, bool, text, binary, dates, times, decimals, dictionaries of text and
-            lists of text.
+        schema: The columns: integers, floats, bool, text, binary, dates, times, decimals, dictionaries of text,
+            lists of text and lists of records of int64.
 
     Raises:
         LogError: A column is of another type.
@@ -49,7 +49,7 @@ class RowCodec:
         self._variable = [at for at, f in enumerate(schema) if not _width(f.type)]
         for at in self._variable:
             _check(schema.field(at))
-        pieces = sum(2 if pa.types.is_list(schema.field(at).type) else 1 for at in self._variable)
+        pieces = sum(2 if _is_texts(schema.field(at).type) else 1 for at in self._variable)
         self._layout = np.dtype(
             [("nulls", np.uint8, (-(-len(schema) // 8),))]
             + [(str(at), np.uint8, (width,)) for at, width in self._fixed]
@@ -61,6 +61,9 @@ class RowCodec:
 
         Args:
             batch: Rows in the codec's schema.
+
+        Raises:
+            LogError: There is a null inside a list of records.
         """
         rows = batch.num_rows
         if not rows:
@@ -120,13 +123,19 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
+def _is_texts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) and not is_rows(kind))
+
+
 def _check(field: pa.Field) -> None:
     kind = field.type
+    if is_rows(kind):
+        return
     item = kind.value_type if pa.types.is_list(kind) else plain(kind)
     if not _is_text(item):
         raise LogError(
             f"the column {field.name} is {kind}, which a compact topic cannot keep",
-            hint="use numbers, text, binary, dates, times, decimals, or lists of text",
+            hint="use numbers, text, binary, dates, times, decimals, or lists of text or of records of int64",
             column=field.name,
         )
 
@@ -155,7 +164,9 @@ def _validity(nulls: Mask) -> pa.Buffer | None:
 
 
 def _pieces(column: pa.Array) -> list[pa.Array]:
-    if not pa.types.is_list(column.type):
+    if is_rows(column.type):
+        return [_numbers(column)]
+    if not _is_texts(column.type):
         whole = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
         return [pc.fill_null(whole.cast(pa.binary()), b"")]
     items = column.flatten()
@@ -167,6 +178,15 @@ def _pieces(column: pa.Array) -> list[pa.Array]:
     data = texts.buffers()[2] or pa.py_buffer(b"")
     lengths = _binary(pa.binary(), bounds * 4, pa.py_buffer(sizes))
     return [lengths, _binary(pa.binary(), _offsets(texts)[bounds], data)]
+
+
+def _numbers(column: pa.Array) -> pa.Array:
+    try:
+        numbers, bounds = numbers_of(column)
+    except ValueError as error:
+        raise LogError(str(error), hint="leave the item out, or give it all its numbers") from error
+    data = pa.py_buffer(np.ascontiguousarray(numbers.T))
+    return _binary(pa.binary(), bounds * 8 * len(numbers), data)
 
 
 def _offsets(column: pa.Array) -> npt.NDArray[np.int32]:
@@ -183,7 +203,11 @@ def _binary(kind: pa.DataType, offsets: npt.NDArray[Any], data: pa.Buffer, nulls
 
 def _from_pieces(pieces: Iterator[tuple[_Counts, _Bytes]], kind: pa.DataType, nulls: Mask) -> pa.Array:
     offsets, data = next(pieces)
-    if not pa.types.is_list(kind):
+    if is_rows(kind):
+        width = kind.value_type.num_fields
+        numbers = np.ascontiguousarray(data).view(np.int64).reshape(-1, width).T
+        return rows_of_numbers(numbers, offsets // (8 * width), kind, null=nulls)
+    if not _is_texts(kind):
         made = _binary(plain(kind), offsets, pa.py_buffer(data), _validity(nulls))
         return made.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else made
     sizes = data.view(np.uint32)

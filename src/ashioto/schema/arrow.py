@@ -54,6 +54,71 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
+def rows_type(names: Sequence[str]) -> pa.ListType:
+    """Return the type of lists of records of int64.
+
+    >>> str(rows_type(["open_ms"]))
+    'list<item: struct<open_ms: int64>>'
+    """
+    return pa.list_(pa.struct([(name, pa.int64()) for name in names]))
+
+
+def is_rows(kind: pa.DataType) -> bool:
+    """Return whether values of a type are lists of records of int64.
+
+    >>> is_rows(rows_type(["open_ms"])), is_rows(pa.list_(pa.string()))
+    (True, False)
+    """
+    if not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
+        return False
+    inside = kind.value_type
+    return inside.num_fields > 0 and all(inside.field(n).type == pa.int64() for n in range(inside.num_fields))
+
+
+def numbers_of(lists: pa.ListArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return what lists of records of int64 hold.
+
+    Args:
+        lists: The column; lists may be null, what is in them not.
+
+    Returns:
+        The numbers, shape (fields, items), and where the items of each row begin, and where the last end, shape
+        (n + 1,).
+
+    Raises:
+        ValueError: An item or a number is null.
+
+    >>> numbers, bounds = numbers_of(pa.array([[{"a": 1}, {"a": 2}], None], rows_type(["a"])))
+    >>> numbers.tolist(), bounds.tolist()
+    ([[1, 2]], [0, 2, 2])
+    """
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    items = lists.flatten()
+    fields = items.flatten()
+    if items.null_count or any(field.null_count for field in fields):
+        raise ValueError("a null inside a list of records")
+    numbers = np.stack([int64_view(field) for field in fields]) if len(items) else np.zeros((len(fields), 0), np.int64)
+    return numbers, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def rows_of_numbers(
+    numbers: npt.NDArray[np.int64], bounds: npt.NDArray[np.integer], kind: pa.DataType, *, null: npt.NDArray[np.bool_]
+) -> pa.ListArray:
+    """Return numbers as lists of records: what `numbers_of` takes apart.
+
+    Args:
+        numbers: The numbers; shape (fields, items).
+        bounds: Where the items of each row begin, and where the last end; shape (n + 1,).
+        kind: Type of the lists.
+        null: Where there is no list; shape (n,).
+    """
+    fields = [kind.value_type.field(n) for n in range(kind.value_type.num_fields)]
+    items = pa.StructArray.from_arrays([pa.array(values, pa.int64()) for values in numbers], fields=fields)
+    mask = pa.array(null) if null.any() else None
+    made = pa.ListArray.from_arrays(pa.array(bounds.astype(np.int32)), items, mask=mask)
+    return made if made.type == kind else made.cast(kind)
+
+
 def int64_view(array: pa.Array) -> npt.NDArray[np.int64]:
     """Return the integers under a column: scaled decimals, ms, days; 0 where there is no value.
 

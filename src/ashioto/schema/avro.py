@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from ashioto.errors import SchemaError
-from ashioto.schema.arrow import TIME
+from ashioto.schema.arrow import TIME, is_rows, rows_type
 from ashioto.schema.avrotypes import parse_record
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def avro_schema(schema: pa.Schema, *, name: str, namespace: str = "ashioto") -> 
     *before, last = [*filter(None, namespace.split(".")), *name.split(".")]
     for part in (*before, last):
         _check_name(part, "the name of a record")
-    fields = [_field(column) for column in schema]
+    fields = [_field(column, last) for column in schema]
     return {"type": "record", "name": last, "namespace": ".".join(before), "fields": fields}
 
 
@@ -90,7 +90,8 @@ def arrow_schema(avro: Mapping[str, object]) -> pa.Schema:
     """Return the columns of records of an Avro schema, also of one written by others.
 
     `int` becomes int64, `float` float64, an `enum` text, a decimal 64 bits wide if its digits fit. Fields without such
-    a type (nested records, maps, arrays of anything but text, unions of several types) are left out.
+    a type (nested records, maps, arrays of anything but text and records of longs, unions of several types) are left
+    out.
 
     Args:
         avro: The schema, as JSON values.
@@ -117,13 +118,22 @@ def column_type(record: Record, number: int, *, said: str = "") -> pa.DataType |
     """
     node = record.nodes[record.option(number).node]
     if node.kind == "array":
-        item = record.nodes[record.option(node.children[0]).node]
-        return TEXTS if item.kind == "string" else None
+        return _list_type(record, node.children[0])
     if node.logical == "decimal":
         return _decimal_type(node, said)
     if said == "dictionary" and node.kind == "string":
         return TEXT_CODES
     return _LOGICAL.get(node.logical, _PLAIN.get(node.kind))
+
+
+def _list_type(record: Record, item: int) -> pa.DataType | None:
+    if record.nodes[record.option(item).node].kind == "string":
+        return TEXTS
+    node = record.nodes[item]
+    inside = [record.nodes[child] for child in node.children]
+    if node.kind == "record" and inside and all(child.kind == "long" and not child.logical for child in inside):
+        return rows_type(node.names)
+    return None
 
 
 def _decimal_type(node: Node, said: str) -> pa.DataType:
@@ -134,10 +144,10 @@ def _decimal_type(node: Node, said: str) -> pa.DataType:
     return pa.decimal64(node.precision, node.scale)
 
 
-def _field(column: pa.Field) -> dict[str, object]:
+def _field(column: pa.Field, record: str) -> dict[str, object]:
     _check_name(column.name, "the name of a column")
     kind = column.type
-    field: dict[str, object] = {"name": column.name, "type": ["null", _said(column)], "default": None}
+    field: dict[str, object] = {"name": column.name, "type": ["null", _said(column, record)], "default": None}
     if pa.types.is_dictionary(kind):
         field["arrow"] = "dictionary"
     elif pa.types.is_decimal(kind):
@@ -145,17 +155,27 @@ def _field(column: pa.Field) -> dict[str, object]:
     return field
 
 
-def _said(column: pa.Field) -> object:
+def _said(column: pa.Field, record: str) -> object:
     kind = column.type
+    if is_rows(kind):
+        return {"type": "array", "items": _item(column, f"{record}_{column.name}")}
     if (pa.types.is_decimal64(kind) or pa.types.is_decimal128(kind)) and 0 <= kind.scale <= kind.precision:
         return {"type": "bytes", "logicalType": "decimal", "precision": kind.precision, "scale": kind.scale}
     if kind not in _SAID:
         raise SchemaError(
             f"the column {column.name} is {kind}, which is not written as Avro",
-            hint="use text, integers, floats, decimals, times, dates, bool or lists of text",
+            hint="use text, integers, floats, decimals, times, dates, bool, lists of text or of records of int64",
             column=column.name,
         )
     return _SAID[kind]
+
+
+def _item(column: pa.Field, name: str) -> dict[str, object]:
+    """Return the record of an item; its name must be no other's, and stay, since readers may go by it."""
+    for field in column.type.value_type:
+        _check_name(field.name, f"the name of a field in {column.name}")
+    fields = [{"name": field.name, "type": "long"} for field in column.type.value_type]
+    return {"type": "record", "name": name, "fields": fields}
 
 
 def _check_name(name: str, what: str) -> None:

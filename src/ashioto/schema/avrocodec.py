@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
-_WRITTEN: Final = {k.BOOL, k.INT, k.LONG, k.DOUBLE, k.BYTES, k.STRING, k.DECIMAL, k.WIDE, k.TEXTS}
+_WRITTEN: Final = {k.BOOL, k.INT, k.LONG, k.DOUBLE, k.BYTES, k.STRING, k.DECIMAL, k.WIDE, k.TEXTS, k.ROWS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class AvroCodec:
         out, offsets = np.empty(room, dtype=np.uint8), np.empty(rows + 1, dtype=np.int64)
         avroencode.write_records(
             made.steps, given.first, given.second, given.valid, given.all_texts(), given.all_items(),
-            _given(np.frombuffer(prefix, dtype=np.uint8), np.uint8), out, offsets,
+            given.all_numbers(), _given(np.frombuffer(prefix, dtype=np.uint8), np.uint8), out, offsets,
         )  # fmt: skip
         return Encoded(buffer=out[: offsets[-1]], offsets=offsets)
 
@@ -166,7 +166,9 @@ def _given(array: npt.NDArray[Any], kind: type[np.generic]) -> npt.NDArray[Any]:
 
 def _widths(made: Program) -> int:
     """Return how many bytes the fields of a record may have, the text in them apart."""
-    return sum(avroencode.LONGEST + avroencode.WIDE_MORE * (c.op in {k.WIDE, k.TEXTS}) for c in made.columns.values())
+    return sum(
+        avroencode.LONGEST + avroencode.WIDE_MORE * (c.op in {k.WIDE, k.TEXTS, k.ROWS}) for c in made.columns.values()
+    )
 
 
 def _may_be_null(made: Program, name: str) -> bool:

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from ashioto.errors import SchemaError
 from ashioto.schema import avrokernel as k
-from ashioto.schema.arrow import int64_view, mask_of, plain
+from ashioto.schema.arrow import int64_view, mask_of, numbers_of, plain, rows_of_numbers
+from ashioto.schema.avrolists import list_items, list_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,6 +58,8 @@ class Found:
             return _symbols(column, values, valid).cast(kind)
         if column.op == k.TEXTS:
             return self._texts(column)
+        if column.op == k.ROWS:
+            return self._rows(column, kind)
         if column.op in {k.BYTES, k.STRING, k.FIXED}:
             text = self._text(values, self.second[column.second], valid, column.name, plain(kind))
             return text.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else text
@@ -75,10 +78,16 @@ class Found:
         offsets = _offsets(counts, column.name)
         starts, sizes = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1], dtype=np.int64)
         places = self.first[column.first]
-        k.list_items(self.data, places, self.stops, counts, step[k.ITEM_BRANCHES], step[k.ITEM_NULL], starts, sizes)
+        list_items(self.data, places, self.stops, counts, step[k.ITEM_BRANCHES], step[k.ITEM_NULL], starts, sizes)
         items = self._text(starts, np.maximum(sizes, 0), sizes >= 0, column.name, pa.string())
         valid = self.valid[column.first]
         return pa.ListArray.from_arrays(pa.array(offsets), items, mask=None if valid.all() else pa.array(~valid))
+
+    def _rows(self, column: Column, kind: pa.DataType) -> pa.Array:
+        counts = self.second[column.second]
+        numbers = np.empty((self.steps[column.step, k.SIZE], counts.sum()), dtype=np.int64)
+        list_rows(self.data, self.first[column.first], self.stops, counts, numbers)
+        return rows_of_numbers(numbers, _offsets(counts, column.name), kind, null=~self.valid[column.first])
 
 
 def _offsets(sizes: Ints, name: str) -> npt.NDArray[np.int32]:
@@ -129,6 +138,7 @@ class Given:
         valid: Where there is a value; shape (columns, n).
         texts: Pieces of text; what has been put in before counts for where text begins.
         items: Where the items of lists begin, and their lengths, in pieces.
+        numbers: The numbers of lists of records, item by item, in pieces.
     """
 
     first: Ints
@@ -136,21 +146,24 @@ class Given:
     valid: Mask
     texts: list[Bytes] = field(default_factory=list)
     items: list[Ints] = field(default_factory=list)
+    numbers: list[Ints] = field(default_factory=list)
     _text_size: int = 0
     _item_count: int = 0
+    _number_count: int = 0
 
     def put(self, column: Column, array: pa.Array) -> int:
         """Take a column and return how many bytes its text may have when it is written.
 
         Raises:
-            SchemaError: It has a number of more than 32 bits where the schema has no more.
+            SchemaError: It has a number of more than 32 bits where the schema has no more, or a null inside a list of
+                records.
         """
         if pa.types.is_dictionary(array.type) and array.dictionary.null_count:
             array = array.dictionary_decode()
         self.valid[column.first] = mask_of(array.is_valid())
         kind = array.type
-        if column.op == k.TEXTS:
-            return self._put_lists(column, array)
+        if column.op in {k.TEXTS, k.ROWS}:
+            return self._put_lists(column, array) if column.op == k.TEXTS else self._put_rows(column, array)
         if column.op in {k.BYTES, k.STRING}:
             return self._put_text(column, array)
         if column.op == k.WIDE:
@@ -172,6 +185,10 @@ class Given:
         """Return where the items of lists begin, and their lengths; shape (2, items)."""
         return np.concatenate(self.items, axis=1) if self.items else np.zeros((2, 0), dtype=np.int64)
 
+    def all_numbers(self) -> Ints:
+        """Return the numbers of all lists of records."""
+        return np.concatenate(self.numbers) if self.numbers else np.zeros(0, dtype=np.int64)
+
     def _put_text(self, column: Column, array: pa.Array) -> int:
         starts, sizes = self._pieces(array)
         self.first[column.first], self.second[column.second] = starts, sizes
@@ -187,6 +204,17 @@ class Given:
         self.second[column.second] = np.diff(bounds)
         self._item_count += len(inner)
         return int(sizes.sum()) + _ITEM * len(inner)
+
+    def _put_rows(self, column: Column, array: pa.ListArray) -> int:
+        try:
+            numbers, bounds = numbers_of(array)
+        except ValueError as error:
+            raise SchemaError(f"the column {column.name} has {error}", column=column.name) from error
+        self.first[column.first] = bounds[:-1] * numbers.shape[0] + self._number_count
+        self.second[column.second] = np.diff(bounds)
+        self.numbers.append(np.ascontiguousarray(numbers.T).reshape(-1))
+        self._number_count += numbers.size
+        return _ITEM * int(numbers.size)
 
     def _pieces(self, array: pa.Array) -> tuple[Ints, Ints]:
         """Return where the text of each row begins, and its length; 0 where there is none."""

@@ -20,7 +20,9 @@ from ashioto.schema.avrokernel import (
     ITEM_NULL,
     NULL_BRANCH,
     OP,
+    ROWS,
     SECOND,
+    SIZE,
     TEXTS,
     WIDE,
     compiled,
@@ -122,9 +124,29 @@ def write_texts(out: Bytes, at: int, branches: int, null: int, texts: Bytes, ite
 
 
 @compiled
+def write_rows(out: Bytes, at: int, width: int, numbers: Ints, start: int, count: int) -> int:
+    """Write an array of records of numbers and return where what follows it begins.
+
+    Args:
+        out: Gets the bytes.
+        at: Where they go.
+        width: How many numbers an item has.
+        numbers: Those of all items.
+        start: Where those of the first item begin.
+        count: How many items there are.
+    """
+    if count > 0:
+        at = write_long(out, at, count)
+    for n in range(start, start + count * width):
+        at = write_long(out, at, numbers[n])
+    return write_long(out, at, 0)
+
+
+@compiled
 def write_value(
-    out: Bytes, at: int, steps: Ints, field: int, row: int, first: Ints, second: Ints, texts: Bytes, items: Ints
-) -> int:
+    out: Bytes, at: int, steps: Ints, field: int, row: int, first: Ints, second: Ints, texts: Bytes, items: Ints,
+    numbers: Ints,
+) -> int:  # fmt: skip
     """Write a value that is there and return where what follows it begins."""
     op = steps[field, OP]
     value = first[steps[field, FIRST], row]
@@ -139,14 +161,18 @@ def write_value(
     if op in (DECIMAL, WIDE):
         return write_decimal(out, at, value, half)
     if op == TEXTS:
-        return write_texts(out, at, steps[field, ITEM_BRANCHES], steps[field, ITEM_NULL], texts, items, value, half)
-    return write_text(out, at, texts, value, half)
+        at = write_texts(out, at, steps[field, ITEM_BRANCHES], steps[field, ITEM_NULL], texts, items, value, half)
+    elif op == ROWS:
+        at = write_rows(out, at, steps[field, SIZE], numbers, value, half)
+    else:
+        at = write_text(out, at, texts, value, half)
+    return at
 
 
 @compiled
 def write_records(
-    steps: Ints, first: Ints, second: Ints, valid: Mask, texts: Bytes, items: Ints, prefix: Bytes, out: Bytes,
-    offsets: Ints,
+    steps: Ints, first: Ints, second: Ints, valid: Mask, texts: Bytes, items: Ints, numbers: Ints, prefix: Bytes,
+    out: Bytes, offsets: Ints,
 ) -> None:  # fmt: skip
     """Write every row as a record.
 
@@ -157,6 +183,7 @@ def write_records(
         valid: Where there is a value; shape (columns, n).
         texts: The bytes of all text.
         items: Where the items of lists begin in them, and their lengths; shape (2, all items).
+        numbers: The numbers of lists of records, item by item.
         prefix: Stands before every record.
         out: Gets the bytes.
         offsets: Gets where each record begins, and where the last ends; shape (n + 1,).
@@ -173,5 +200,5 @@ def write_records(
             if branches > 0:
                 at = write_long(out, at, branches - 1 - max(null, 0) if there else null)
             if there:
-                at = write_value(out, at, steps, field, row, first, second, texts, items)
+                at = write_value(out, at, steps, field, row, first, second, texts, items, numbers)
     offsets[offsets.shape[0] - 1] = at

@@ -40,6 +40,7 @@ ARRAY: Final = 14
 MAP: Final = 15
 RECORD: Final = 16
 UNION: Final = 17
+ROWS: Final = 18
 
 OP: Final = 0
 BRANCHES: Final = 1
@@ -278,21 +279,26 @@ def read_texts(data: Bytes, at: int, stop: int, branches: int, null: int) -> tup
 
 
 @compiled
-def list_items(
-    data: Bytes, places: Ints, stops: Ints, counts: Ints, branches: int, null: int, starts: Ints, sizes: Ints
-) -> None:
-    """Say where the items of arrays are, which `read_texts` has found sound; a size of -1 is a null."""
-    item = 0
-    for row in range(places.shape[0]):
-        at, left, end = places[row], 0, item + counts[row]
-        while item < end:
-            if left == 0:
-                left, at = read_count(data, at, stops[row])
-            sizes[item], at = read_item(data, at, stops[row], branches, null)
-            starts[item] = at
-            at += max(sizes[item], 0)
-            left -= 1
-            item += 1
+def read_rows(data: Bytes, at: int, stop: int, width: int) -> tuple[int, int]:
+    """Return how many items an array of records of numbers has, and where what follows it begins.
+
+    Args:
+        data: The bytes.
+        at: Where the array begins.
+        stop: Where the record ends.
+        width: How many numbers an item has, >= 1.
+    """
+    total = 0
+    while True:
+        count, at = read_count(data, at, stop)
+        if at < 0 or count == 0:
+            return total, at
+        for _ in range(count):
+            for _ in range(width):
+                _, at = read_long(data, at, stop)
+                if at < 0:
+                    return 0, at
+        total += count
 
 
 @compiled
@@ -369,8 +375,11 @@ def skip(data: Bytes, at: int, stop: int, node: int, nodes: Ints, kids: Ints, st
 def read_long_value(data: Bytes, at: int, stop: int, steps: Ints, field: int) -> tuple[int, int, int]:
     """Return the two halves of a value that is text, a decimal or a list, and where what follows it begins."""
     op = steps[field, OP]
-    if op == TEXTS:
-        count, end = read_texts(data, at, stop, steps[field, ITEM_BRANCHES], steps[field, ITEM_NULL])
+    if op in (TEXTS, ROWS):
+        if op == TEXTS:
+            count, end = read_texts(data, at, stop, steps[field, ITEM_BRANCHES], steps[field, ITEM_NULL])
+        else:
+            count, end = read_rows(data, at, stop, steps[field, SIZE])
         return at, count, end
     size, at = read_span(data, at, stop, steps[field, SIZE])
     if at < 0:

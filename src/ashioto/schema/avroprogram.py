@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ashioto.errors import SchemaError
 from ashioto.schema import avrokernel as k
-from ashioto.schema.arrow import plain
+from ashioto.schema.arrow import is_rows, plain
 from ashioto.schema.avro import column_type
 from ashioto.schema.avrotypes import parse_record
 
@@ -130,7 +130,7 @@ class _Maker:
         node = self.record.nodes[option.node]
         op = _op(node, plain(wanted))
         half = -1
-        if op in {k.BYTES, k.STRING, k.FIXED, k.DECIMAL, k.WIDE, k.TEXTS}:
+        if op in {k.BYTES, k.STRING, k.FIXED, k.DECIMAL, k.WIDE, k.TEXTS, k.ROWS}:
             half, self.halves = self.halves, self.halves + 1
         first = len(self.columns)
         item = self.record.option(node.children[0]) if op == k.TEXTS else option
@@ -139,7 +139,7 @@ class _Maker:
         )
         self.steps.append(
             _step(
-                op=op, branches=option.branches, null=option.null, first=first, second=half, size=_size(node),
+                op=op, branches=option.branches, null=option.null, first=first, second=half, size=_size(node, wanted),
                 item_branches=item.branches, item_null=item.null,
             )
         )  # fmt: skip
@@ -157,10 +157,14 @@ def _op(node: Node, wanted: pa.DataType) -> int:
         return k.WIDE if pa.types.is_decimal128(wanted) else k.DECIMAL
     if node.kind in {"bytes", "string"}:
         return k.STRING if pa.types.is_string(wanted) else k.BYTES
-    return k.TEXTS if node.kind == "array" else _OPS[node.kind]
+    if node.kind == "array":
+        return k.ROWS if is_rows(wanted) else k.TEXTS
+    return _OPS[node.kind]
 
 
-def _size(node: Node) -> int:
+def _size(node: Node, wanted: pa.DataType | None = None) -> int:
+    if wanted is not None and is_rows(wanted):
+        return int(wanted.value_type.num_fields)
     if node.kind == "enum":
         return len(node.symbols)
     return node.size if node.kind == "fixed" else -1

@@ -27,6 +27,7 @@ class Node:
         scale: Digits behind the point of a decimal.
         symbols: Symbols of an `enum`.
         children: Numbers of the types inside: items, values, fields or branches.
+        names: Of the fields of a `record`.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Node:
     scale: int = 0
     symbols: tuple[str, ...] = ()
     children: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +175,9 @@ class _Parser:
         elif kind == "enum":
             self.nodes[number] = Node(kind="enum", symbols=tuple(_texts(avro.get("symbols"), full)))
         else:
-            children = tuple(self.number(f.get("type"), inner, depth + 1) for f in _fields(avro.get("fields"), full))
-            self.nodes[number] = Node(kind="record", children=children)
+            fields = list(_fields(avro.get("fields"), full))
+            children = tuple(self.number(field.get("type"), inner, depth + 1) for field in fields)
+            self.nodes[number] = Node(kind="record", children=children, names=tuple(str(f["name"]) for f in fields))
         return number
 
 

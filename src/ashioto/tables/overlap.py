@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ashioto.logical.nodes import TimeFrame
+    from ashioto.schedule.sessions import Sessions
 
 
-def check_sessions(frame: TimeFrame, new: pa.RecordBatch, present: pa.Table) -> None:
-    """Raise unless the sessions of every key in `new` stay apart once `new` is written.
+def check_sessions(frame: TimeFrame, new: pa.RecordBatch, present: pa.Table) -> dict[tuple[str, ...], Sessions]:
+    """Return the sessions of every key in `new` as they are once `new` is written.
 
     Args:
         frame: How the schedule is read.
@@ -38,7 +39,7 @@ def check_sessions(frame: TimeFrame, new: pa.RecordBatch, present: pa.Table) -> 
     else:
         rows = _last(new, taken)
     touched = pc.unique(key_column(session_columns(frame), new).dictionary_decode())
-    sessions_by_key(frame, rows, among=touched)
+    return sessions_by_key(frame, rows, among=touched)
 
 
 def _last(new: pa.RecordBatch, taken: pa.Array) -> pa.RecordBatch:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ashioto import keys, naming
 from ashioto.clock import SystemClock
 from ashioto.dsl.entity import Record
+from ashioto.engines.sql.index import index_changes, index_of
 from ashioto.errors import UnknownTopicError, UsageError
 from ashioto.log.base import Batch
 from ashioto.log.partition import partitions_of
@@ -63,7 +64,7 @@ class EntitySet(Generic[R]):
         return naming.topic(self.context.name, self._declared.name)
 
     def add(self, row: R) -> None:
-        """Write one record, durably.
+        """Write one record, durably; a session together with what the schedule index says of its days.
 
         Raises:
             InputError: It is another kind of record.
@@ -73,7 +74,7 @@ class EntitySet(Generic[R]):
         self._write(batch_of_records(self._declared, [row]))
 
     def add_range(self, rows: Iterable[R] | object) -> int:
-        """Write many records, all or none, and return how many.
+        """Write many records, all or none, and return how many; sessions together with the schedule index.
 
         Args:
             rows: Records, or anything with `__arrow_c_stream__`: pyarrow, polars, pandas, duckdb.
@@ -144,9 +145,12 @@ class EntitySet(Generic[R]):
         if count == 0:
             return 0
         frame = schedule_frames([q.plan.time_frame for q in self.context.queries.values()], self._declared.name)
+        indexed: list[Batch] = []
         if frame is not None:
-            check_sessions(frame, batch, self._present(frame, batch))
-        self.log.append([*self._batches(batch)])
+            sessions = check_sessions(frame, batch, self._present(frame, batch))
+            index = index_of(self.context.name, frame)
+            indexed = [] if index is None else index_changes(self.log, index, sessions)
+        self.log.append([*self._batches(batch), *indexed])
         return count
 
     def _present(self, frame: TimeFrame, batch: pa.RecordBatch) -> pa.Table:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from ashioto.engines.sql.index import index_batches, index_of, rows_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
     from ashioto.cli.project import Project
+    from ashioto.engines.sql.index import Index
 
 KEY = ("--key", "broker=SIM", "--key", "symbol=BTCUSD")
 FILE = """broker,symbol,open,close,market_date
@@ -225,3 +229,47 @@ def test_an_import_that_is_repeated_writes_nothing(run: Callable[..., Result], p
     longer = run("schedule", "import", "24x7", *[d.replace("2025-01-08", "2025-01-09") for d in days])
     assert "3 of 4 sessions were there already" in longer.output
     assert project.log.end_offsets("trading.market_schedule") == {0: before[0] + 1}
+
+
+@pytest.fixture
+def index(project: Project) -> Index:
+    """The index of the project's schedule, as an engine that speaks SQL has it."""
+    found = index_of("trading", project.schedule(project.contexts[0]))
+    assert found is not None
+    project.log.create([found.spec(3)])
+    return found
+
+
+def test_an_import_writes_the_index_too(run: Callable[..., Result], project: Project, index: Index, file: Path) -> None:
+    run("schedule", "import", file)
+    assert len(rows_in(project.log, index)) == 3
+    assert "differs" not in run("schedule", "check", code=0).output
+
+
+def test_an_index_that_differs_is_told_and_mended(
+    run: Callable[..., Result], project: Project, index: Index, file: Path
+) -> None:
+    run("schedule", "import", file)
+    first, second, third = rows_in(project.log, index)
+    harmed = [replace(first, sessions=()), replace(second, sessions=third.sessions)]
+    strange = replace(third, key=third.key.replace(b"EX", b"AB"))
+    project.log.append(index_batches(index, [*harmed, strange], 3))
+    told = run("schedule", "check", "--json", code=1)
+    assert (
+        "trading.market_schedule_by_day differs from its schedule: 1 missing (EX A 2025-01-06), "
+        "1 different (EX A 2025-01-07), 1 extra (AB B 2025-01-06)"
+    ) in told.stderr
+    assert "Hint: rc schedule check --fix" in told.stderr
+    assert len(rows_of(told)) == 2
+    assert "3 rows written" in run("schedule", "check", "--fix").stderr
+    assert rows_in(project.log, index) == [first, second, third]
+    assert run("schedule", "check").stderr == ""
+
+
+def test_only_the_index_of_the_project_is_mended(run: Callable[..., Result], file: Path) -> None:
+    assert "--fix is for the schedule of the project" in run("schedule", "check", file, "--fix", code=2).output
+
+
+def test_without_an_index_there_is_nothing_to_mend(run: Callable[..., Result], file: Path) -> None:
+    run("schedule", "import", file)
+    assert "this schedule has no index" in run("schedule", "check", "--fix").stderr

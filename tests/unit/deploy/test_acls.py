@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support_deploy import ENV, M1, Declared
 
@@ -61,6 +63,17 @@ def test_each_role_writes_its_own_topics_and_no_others(role: Role, writes: set[s
 def test_a_viewer_reads_all_topics_there_are() -> None:
     declared = set(desired_state([CONTEXT]).topic_names)
     assert topics("viewer", "READ") >= declared
+
+
+def test_the_index_of_a_schedule_is_written_where_there_is_one_and_else_only_looked_for() -> None:
+    index = "trading.hours_by_day"
+    with_index = replace(PLACE, index=True)
+    for role in ROLES:
+        assert of(role).get(("topic", f"w.{index}"), set()) == ({"DESCRIBE"} if role in {"app", "viewer"} else set())
+        found = {r.operation for r in rights([CONTEXT], with_index, roles=[role]) if r.name == f"w.{index}"}
+        reads, writes = {"DESCRIBE_CONFIGS", "READ"}, {"DESCRIBE_CONFIGS", "READ", "WRITE"}
+        assert found == {"app": writes, "infra": writes, "viewer": reads}.get(role, set())
+    assert Right(role="infra", kind="topic", name="w.trading.hours", operation="READ") in rights([CONTEXT], with_index)
 
 
 def test_who_reads_sees_how_a_topic_is_declared() -> None:

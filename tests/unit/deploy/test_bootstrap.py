@@ -43,6 +43,7 @@ class Hours(ao.Table):
     symbol: Field[str] = ao.key()
     open: Field[datetime] = ao.key()
     close: Field[datetime] = ao.field()
+    late: Field[datetime] = ao.field()
     market_date: Field[date] = ao.field()
 
 
@@ -94,6 +95,39 @@ def test_every_declared_thing_has_its_topics() -> None:
 
 def test_without_continuous_bars_there_are_no_heartbeats() -> None:
     assert "trading.rate_hb" not in by_name(wanted_topics([trading(continuous=False)]))
+
+
+def test_a_schedule_has_an_index_where_the_engine_speaks_sql() -> None:
+    added = by_name(wanted_topics([trading()], partitions=4, index=True))
+    plain = by_name(wanted_topics([trading()], partitions=4))
+    assert added.keys() - plain.keys() == {"trading.hours_by_day"}
+    index = added["trading.hours_by_day"]
+    assert (index.partitions, index.cleanup, index.retention_ms) == (4, "compact", None)
+    assert index.schema.names == ["sessions"]
+
+
+def test_what_is_always_open_has_no_index() -> None:
+    context = ao.Context("trading")
+    context.events(Rate).tumbling(Rate.at, Period.minutes(5)).select(ticks=ao.count()).to_query(name="counts")
+    assert wanted_topics([context], index=True) == wanted_topics([context])
+
+
+def test_a_schedule_that_is_read_in_two_ways_has_no_one_index() -> None:
+    context = trading()
+    (
+        context.events(Order)
+        .time_frame(
+            Hours,
+            (Order.symbol == Hours.symbol) & (Hours.open <= Order.at) & (Order.at < Hours.late),
+            day_key=Hours.market_date,
+        )
+        .tumbling(Order.at, Period.minutes(1))
+        .select(orders=ao.count())
+        .to_query(name="orders")
+    )
+    wanted_topics([context])
+    with pytest.raises(DefinitionError, match=r"by open, late, market_date, and another query by open, close"):
+        wanted_topics([context], index=True)
 
 
 def test_the_topics_of_ashioto_itself_are_there_once_whatever_is_declared() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ashioto.errors import LogError
 from ashioto.log.rowcodec import RowCodec
+from ashioto.schema.arrow import rows_type
 
 _TEXT = st.text(max_size=8)
 _LONG = st.integers(-(2**63), 2**63 - 1)
@@ -30,6 +31,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.decimal64(18, 5): st.integers(-(10**18) + 1, 10**18 - 1).map(lambda n: Decimal(n).scaleb(-5)),
     pa.decimal128(38, 2): st.integers(-(10**30), 10**30).map(lambda n: Decimal(n).scaleb(-2)),
     pa.list_(pa.string()): st.lists(st.none() | _TEXT, max_size=4),
+    rows_type(["a", "b"]): st.lists(st.fixed_dictionaries({"a": _LONG, "b": _LONG}), max_size=3),
 }  # fmt: skip
 
 
@@ -78,6 +80,13 @@ def test_a_row_of_numbers_takes_their_width_and_one_byte() -> None:
     schema = pa.schema({"x": pa.int64(), "d": pa.date32(), "b": pa.bool_()})
     batch = pa.RecordBatch.from_pylist([{"x": 1, "d": date(2024, 1, 1), "b": True}], schema=schema)
     assert [len(row) for row in RowCodec(schema).encode(batch)] == [1 + 8 + 4 + 1]
+
+
+@pytest.mark.parametrize("item", [None, {"a": 1, "b": None}])
+def test_a_null_inside_a_list_of_records_is_refused(item: object) -> None:
+    batch = pa.record_batch({"x": pa.array([[{"a": 1, "b": 2}, item]], rows_type(["a", "b"]))})
+    with pytest.raises(LogError, match="a null inside a list of records"):
+        RowCodec(batch.schema).encode(batch)
 
 
 @pytest.mark.parametrize("kind", [pa.struct({"x": pa.int64()}), pa.list_(pa.int64()), pa.null(), pa.large_string()])

@@ -9,7 +9,7 @@ import pytest
 from ashioto.control.topics import control_topics, marker_schema
 from ashioto.engines.embedded.topics import system_topics
 from ashioto.errors import SchemaError
-from ashioto.schema.arrow import TIME
+from ashioto.schema.arrow import TIME, rows_type
 from ashioto.schema.avro import TEXT_CODES, TEXTS, arrow_schema, avro_schema, subject
 
 OWN = {spec.name: spec.schema for spec in [*control_topics(), *system_topics()]} | {
@@ -58,6 +58,16 @@ def test_other_readers_find_logical_types() -> None:
     ]
 
 
+def test_the_record_of_an_item_has_a_full_name_of_its_own() -> None:
+    columns = pa.schema({"a": rows_type(["x"]), "b": rows_type(["x"])})
+    avro: Any = avro_schema(columns, name="trading.hours_by_day")
+    items = [field["type"][1]["items"] for field in avro["fields"]]
+    assert [item["name"] for item in items] == ["hours_by_day_a", "hours_by_day_b"]
+    assert items[0]["fields"] == [{"name": "x", "type": "long"}]
+    parsed: Any = fastavro.parse_schema(avro)
+    assert parsed["fields"][0]["type"][1]["items"]["name"] == "ashioto.trading.hours_by_day_a"
+
+
 @pytest.mark.parametrize(
     ("kind", "wanted"),
     [
@@ -77,6 +87,7 @@ def test_other_readers_find_logical_types() -> None:
         ({"type": "long", "logicalType": "date"}, pa.int64()),
         ({"type": "long", "logicalType": ["odd"]}, pa.int64()),
         ({"type": "array", "items": "string"}, TEXTS),
+        ({"type": "array", "items": record("long", {"type": "long"}) | {"name": "x.i"}}, rows_type(["a", "b"])),
     ],
     ids=str,
 )
@@ -90,6 +101,10 @@ def test_schemas_of_others_get_types_of_ours(kind: Any, wanted: pa.DataType) -> 
         "null",
         {"type": "map", "values": "int"},
         {"type": "array", "items": "int"},
+        {"type": "array", "items": record("long", "int") | {"name": "inner"}},
+        {"type": "array", "items": record() | {"name": "inner"}},
+        {"type": "array", "items": ["null", record("long") | {"name": "inner"}]},
+        {"type": "array", "items": record({"type": "long", "logicalType": "timestamp-millis"}) | {"name": "inner"}},
         ["null", "int", "string"],
         record("int") | {"name": "inner"},
     ],

@@ -10,7 +10,7 @@ import pytest
 from tests.support_avro import joined, rows_of, written
 
 from ashioto.errors import SchemaError
-from ashioto.schema.arrow import TIME, plain
+from ashioto.schema.arrow import TIME, plain, rows_type
 from ashioto.schema.avro import TEXT_CODES, TEXTS, avro_schema
 from ashioto.schema.avrocodec import AvroCodec, Decoded
 
@@ -177,6 +177,30 @@ def test_schemas_of_others_are_written() -> None:
     assert encoded(schema, rows, avro) == written(avro, rows)
 
 
+def test_arrays_in_several_blocks_are_read() -> None:
+    inner = {"type": "record", "name": "i", "fields": [{"name": n, "type": "long"} for n in "ab"]}
+    avro = record(x={"type": "array", "items": inner})
+    value = b"\x02\x02\x04" + b"\x03\x08\x06\x08\x0a\x0c" + b"\x00"  # one item, then two with their bytes
+    wanted = pa.schema({"x": rows_type(["a", "b"])})
+    found = AvroCodec(avro, wanted).decode(*joined([value, b"\x00"]))
+    assert found.data.to_pylist() == [{"x": [{"a": 1, "b": 2}, {"a": 3, "b": 4}, {"a": 5, "b": 6}]}, {"x": []}]
+
+
+def test_records_of_other_fields_are_refused() -> None:
+    written_as = avro_schema(pa.schema({"x": rows_type(["a", "b"])}), name="r")
+    for names in (["a"], ["b", "a"]):
+        with pytest.raises(SchemaError, match="the field x was written as list<item: struct<a: int64, b: int64>>"):
+            AvroCodec(written_as, pa.schema({"x": rows_type(names)}))
+
+
+def test_slices_of_lists_of_records_are_written() -> None:
+    values = [[{"a": n}] * n for n in range(4)]
+    batch = pa.record_batch({"x": pa.array([*values, None], rows_type(["a"]))}).slice(2)
+    codec = AvroCodec(avro_schema(batch.schema, name="r"), batch.schema)
+    made = codec.encode(batch)
+    assert codec.decode(made.buffer, made.offsets[:-1], made.offsets[1:]).data.equals(batch)
+
+
 @pytest.mark.parametrize(
     ("avro", "schema", "row", "said"),
     [
@@ -185,6 +209,12 @@ def test_schemas_of_others_are_written() -> None:
         (record(x="int"), {"x": pa.int64()}, {"x": 2**31}, "x has a number of more than 32 bits"),
         (record(x="long"), {"x": pa.int64(), "y": pa.int64()}, {"x": 1, "y": 1}, "y is not in the schema"),
         (record(x=["null", "string"]), {"x": pa.binary()}, {"x": b""}, "x is binary, not string"),
+        (
+            avro_schema(pa.schema({"x": rows_type(["a"])}), name="r"),
+            {"x": rows_type(["a"])},
+            {"x": [None]},
+            "x has a null",
+        ),
         (record(x="float"), {"x": pa.float64()}, {"x": 1.5}, "fields x are only read, not written"),
         (record(x={"type": "map", "values": "int"}), {}, {}, "fields x are only read, not written"),
     ],

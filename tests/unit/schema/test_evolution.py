@@ -3,12 +3,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from ashioto.schema.arrow import rows_type
 from ashioto.schema.avro import TEXT_CODES, TEXTS, avro_schema
 from ashioto.schema.evolution import obstacles, other_types
 
 KINDS = [
     pa.int64(), pa.float64(), pa.string(), pa.binary(), pa.bool_(), pa.date32(), pa.timestamp("ms", tz="UTC"),
     pa.timestamp("us", tz="UTC"), pa.decimal64(18, 5), pa.decimal64(18, 4), pa.decimal64(17, 5), TEXTS,
+    rows_type(["a"]), rows_type(["a", "b"]), rows_type(["b"]),
 ]  # fmt: skip
 
 

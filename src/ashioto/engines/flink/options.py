@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ashioto.config.checking import is_secret
 from ashioto.engines.flink.gateway import Gateway
 from ashioto.engines.flink.jobs import Jobs
-from ashioto.engines.flink.statements import Reach
+from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.traces import explained
 from ashioto.engines.rest import Access, Rest, access_of
 from ashioto.errors import UnsupportedError

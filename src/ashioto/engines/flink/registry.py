@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from ashioto import naming
 from ashioto.engines.flink.folder import newest_checkpoint
 from ashioto.engines.flink.identity import JobId, minute_of, owner_of, sql_of
+from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.standing import Standing
-from ashioto.engines.flink.statements import Reach, script
+from ashioto.engines.flink.statements import script
 from ashioto.engines.sql.reading import Reading
-from ashioto.errors import AshiotoError, EngineError, UnsupportedError
+from ashioto.errors import AshiotoError, EngineError, UnknownTopicError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ashioto.engines.flink.jobs import Job, Jobs
     from ashioto.engines.flink.options import FlinkOptions
     from ashioto.engines.flink.statements import Script
+    from ashioto.log.base import TopicSpec
     from ashioto.log.groups import GroupLog
 
     Generator = Callable[..., Script]
@@ -104,6 +106,7 @@ class FlinkEngine:
             self._log.forget(self._group(registration))  # it would be taken for progress of the new job
         else:
             since_ms, path = kept[0].since_ms, kept[1]
+        self._own_topics(registration, anew=kept is None)
         attempt = max([self._clock.now_ms() // 1000, *(known.attempt + 1 for _, known in jobs)])
         self._submit(registration, JobId(owner=owner, sql=sql, since_min=minute_of(since_ms), attempt=attempt), path)
 
@@ -116,6 +119,7 @@ class FlinkEngine:
         for job, _ in self._mine(registration, self._jobs.all()):
             if not job.ended:
                 self._jobs.stop(job.id, self._options.savepoints)
+        self._delete(self._made(registration).topics)
 
     def progress(self, registration: Registration) -> Mapping[int, int] | None:
         """Return up to which offset of each partition a version has read, or None when it has not begun.
@@ -148,6 +152,17 @@ class FlinkEngine:
                 hint="rc infra sql shows the statements", query=registration.name,
             ) from error  # fmt: skip
 
+    def _own_topics(self, registration: Registration, *, anew: bool) -> None:
+        """Create the topics that only the version uses; a job that begins all over must not find what another wrote."""
+        wanted = self._made(registration).topics
+        if anew:
+            self._delete(wanted)
+        self._log.create(wanted)
+
+    def _delete(self, topics: Sequence[TopicSpec]) -> None:
+        there = set(self._log.topics())
+        self._log.delete([spec.name for spec in topics if spec.name in there])
+
     def _submit(self, registration: Registration, job: JobId, path: str | None) -> None:
         made = self._made(registration, since_ms=job.since_ms)
         settings = self._settings(registration, made) | {JOB_ID: str(job)}
@@ -167,7 +182,14 @@ class FlinkEngine:
 
     def _made(self, registration: Registration, *, since_ms: int | None = None) -> Script:
         reach = replace(self._options.reach, group=self._group(registration))
-        return self._generate(registration, reach, since_ms=since_ms)
+        return self._generate(registration, reach, since_ms=since_ms, partitions=self._partitions(registration))
+
+    def _partitions(self, registration: Registration) -> int:
+        """Return how many partitions a version's ticks have, as its own topics get; 1 while there are no ticks yet."""
+        try:
+            return self._log.describe(_source(registration)).spec.partitions
+        except UnknownTopicError:
+            return 1
 
     def _sql(self, registration: Registration) -> str:
         """Return the digits of what a version does, wherever brokers and registry are and whoever logs in there."""

@@ -154,7 +154,20 @@ class Lambda:
     body: Sql
 
 
-Sql = Name | Const | Call | Infix | Negate | IsNull | Case | Cast | Field | Item | Lambda
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """Aggregates the rows of a key up to each row, in the order of a column.
+
+    >>> SoFar(Call("max", (Name(("at",)),)), key=Name(("k",)), order=Name(("came",))).key.parts
+    ('k',)
+    """
+
+    arg: Call
+    key: Sql
+    order: Sql
+
+
+Sql = Name | Const | Call | Infix | Negate | IsNull | Case | Cast | Field | Item | Lambda | SoFar
 
 
 def column(*parts: str) -> Name:

@@ -72,10 +72,12 @@ class Dialect:
         functions: Its words for functions.
         rewrites: Functions that it says by other expressions.
         text: Puts text with characters that need care into other expressions; None where quoting is enough.
+        literal: Writes text that is left as it is; None where it stands between apostrophes, with those in it doubled.
         quote: What stands around names; doubled inside them.
         lambda_form: How a function of one argument is written: its argument, then its body.
         struct_field: What stands between a struct and its field.
         stream: Its word for a stream.
+        view: Its word for a named query.
         inline_keys: Whether a key is marked at its column, and not in a clause behind the columns.
         quoted_options: Whether names of options are quoted.
         emit: What ends a query that never ends.
@@ -83,6 +85,9 @@ class Dialect:
         casts_fail: Whether a decimal that does not fit the type it is cast to makes the whole value of a column null,
             and a condition not hold.
         greatest_skips_null: Whether `greatest` and `least` pass over null.
+        prefolds: Whether ticks are folded by the second before their session is known, so that what a join keeps, and
+            takes back when a session changes, are seconds and not ticks.
+        sums_widen: Whether a sum of decimals is of a wider type than they.
         gaps: What it cannot do beside `GAPS`.
 
     >>> Dialect(name="any", types={}, functions={}).null_arithmetic
@@ -94,16 +99,20 @@ class Dialect:
     functions: Mapping[str, str]
     rewrites: Mapping[str, Callable[..., Sql]] = field(default_factory=dict)
     text: Callable[[str], Sql | None] | None = None
+    literal: Callable[[str], str] | None = None
     quote: str = "`"
     lambda_form: str = "{} => {}"
     struct_field: str = "."
     stream: str = "TABLE"
+    view: str = "VIEW"
     inline_keys: bool = False
     quoted_options: bool = True
     emit: str = ""
     null_arithmetic: bool = True
     casts_fail: bool = False
     greatest_skips_null: bool = False
+    prefolds: bool = False
+    sums_widen: bool = False
     gaps: Mapping[Capability, Gap] = field(default_factory=dict)
 
     def gap(self, capability: Capability) -> Gap | None:

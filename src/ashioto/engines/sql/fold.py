@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _AHEAD_MS: Final = 7 * DAY_MS
 """How far the midnight of a market date may lie before the sessions of that date, or behind them."""
+_PICKS: Final = {"first": "min", "last": "max", "min": "min", "max": "max"}
 _LENGTHS: Final = {"d": DAY_MS, "w": 7 * DAY_MS, "mo": 31 * DAY_MS}
 
 
@@ -107,7 +108,8 @@ def _groups(layout: Layout) -> list[Value]:
 
 
 def _ticks(layout: Layout) -> Value:
-    return _value(cols.TICKS, BIGINT, call("count", *_tick_rows(layout)))
+    counted = call("sum", column(cols.TICKS)) if layout.dialect.prefolds else call("count", *_tick_rows(layout))
+    return _value(cols.TICKS, BIGINT, counted)
 
 
 def _kinds(*kinds: str) -> Sql:
@@ -122,25 +124,50 @@ def _of(kind: str, value: Sql) -> Sql:
     return Case(((infix("=", column(cols.KIND), Const(kind)), value),))
 
 
-def _tick_value(layout: Layout, value: Sql) -> Sql:
-    return _of(cols.TICK, value) if layout.query.continuous else value
-
-
 def _aggregates(layout: Layout, wanted: set[int]) -> list[Value]:
+    made = _merges(layout) if layout.dialect.prefolds else _of_ticks(layout, mixed=layout.query.continuous)
+    return [value for number, value in enumerate(made) if number in wanted]
+
+
+def _of_ticks(layout: Layout, *, mixed: bool) -> list[Value]:
+    """Return every aggregate, of rows that are ticks, or that are mixed with others."""
     found = []
     for number, slot in enumerate(layout.compiled.slots):
-        if number not in wanted:
-            continue
         kind = layout.compiled.slot_type(number)
         held = column(f"in_{slot.arg}")
         if slot.func in {"first", "last"}:
-            packed = _tick_value(layout, pack(column(cols.PLACE), as_text(held)))
-            found.append(_value(f"agg_{number}", TEXT, call("min" if slot.func == "first" else "max", packed)))
+            packed = pack(column(cols.PLACE), as_text(held))
+            picked = call(_PICKS[slot.func], _of(cols.TICK, packed) if mixed else packed)
+            found.append(_value(f"agg_{number}", TEXT, picked))
         elif slot.func == "sum":
-            found.append(_value(f"agg_{number}", total_type(kind), call("sum", Cast(held, total_type(kind)))))
+            found.append(_value(f"agg_{number}", total_type(kind), _sum(layout, held, total_type(kind))))
         else:
             found.append(_value(f"agg_{number}", column_type(kind), call(slot.func, held)))
     return found
+
+
+def _merges(layout: Layout) -> list[Value]:
+    """Return every aggregate, of rows that are ticks folded before."""
+    found = []
+    for number, slot in enumerate(layout.compiled.slots):
+        name = f"agg_{number}"
+        kind = dict(layout.partials())[name]
+        merged = _sum(layout, column(name), kind) if slot.func == "sum" else call(_PICKS[slot.func], column(name))
+        found.append(_value(name, kind, merged))
+    return found
+
+
+def _sum(layout: Layout, held: Sql, kind: SqlType) -> Sql:
+    """Return a sum in the type that it is kept in, whatever an engine makes of it on the way."""
+    total = call("sum", Cast(held, kind))
+    return Cast(total, kind) if layout.dialect.sums_widen else total
+
+
+def before_sessions(layout: Layout) -> tuple[Value, ...]:
+    """Return the aggregates of ticks that are folded before their session is known: all that folds merge then."""
+    ends = [_value(name, TEXT, call(pick, column(cols.PLACE))) for name, pick in layout.ends()]
+    counted = [_value(cols.TICKS, BIGINT, call("count")), _value(cols.CUT, BIGINT, call("max", column(cols.CUT)))]
+    return (*_groups(layout), *counted, *_of_ticks(layout, mixed=False), *ends)
 
 
 def _carried_slots(layout: Layout) -> set[int]:
@@ -150,11 +177,8 @@ def _carried_slots(layout: Layout) -> set[int]:
 
 def _ends(layout: Layout) -> list[Value]:
     """Return the places of the first and the last tick, where no first or last value tells them."""
-    funcs = {slot.func for slot in layout.compiled.slots}
-    wanted = [("first", cols.FIRST, "min"), ("last", cols.LAST, "max")]
-    return [
-        _value(name, TEXT, call(pick, column(cols.PLACE))) for func, name, pick in wanted if func not in funcs
-    ]  # fmt: skip
+    held = (lambda name: name) if layout.dialect.prefolds else (lambda _: cols.PLACE)
+    return [_value(name, TEXT, call(pick, column(held(name)))) for name, pick in layout.ends()]
 
 
 def _handed(layout: Layout, grain: Grain) -> list[Value]:
@@ -176,7 +200,8 @@ def _handing(layout: Layout, grain: Grain) -> list[Value]:
     def of_next(name: str, held: str) -> Value:
         return _value(name, BIGINT, call("max", Case(((leaves, column(held)),))))
 
-    values = [_value(cols.VERSION, BIGINT, call("count"))]
+    counted = call("sum", column(cols.WEIGHT)) if layout.dialect.prefolds else call("count")
+    values = [_value(cols.VERSION, BIGINT, counted)]
     values += [of_next(cols.NEXT_AT, cols.NEXT_AT), of_next(cols.NEXT_DAY, cols.NEXT_DAY)]
     for each in layout.grains:
         values += [of_next(each.next_label, each.mark), of_next(each.own_label, each.label)]

@@ -14,7 +14,7 @@ from ashioto.control.topics import marker_schema
 from ashioto.engines.embedded.plan import CompiledQuery, compile_query
 from ashioto.engines.sql.labels import check_labels
 from ashioto.engines.sql.sessions import index_join
-from ashioto.engines.sql.types import BIGINT, TEXT, column_type
+from ashioto.engines.sql.types import BIGINT, TEXT, column_type, total_type
 from ashioto.logical.nodes import Agg, Previous, walk
 from ashioto.logical.schedules import is_always_open
 from ashioto.period import DAY_MS
@@ -32,6 +32,7 @@ AT, PLACE, CUT, DAY, VERSION = "at", "place", "cut", "day", "version"
 NEXT_AT, NEXT_DAY = "next_at", "next_day"
 TICKS, FIRST, LAST, CLOSED = "ticks", "first_place", "last_place", "closed"
 BUCKET, KEY_TEXT = "bucket_start", "key_text"
+ATOM, WEIGHT = "atom", "weight"
 SEGMENT: Final = "segment"
 OWN: Final = 10**17
 """Added to the versions of what bars with ticks hand on, so that those of bars without ticks give way to them."""
@@ -130,12 +131,37 @@ class Layout:
         """Return the name of each grouping column in between, and its own."""
         return [(f"group_{n}", name) for n, name in enumerate(self.query.group_by)]
 
+    def inputs(self) -> list[tuple[str, SqlType]]:
+        """Return the columns of what is aggregated."""
+        return [(f"in_{n}", column_type(kind)) for n, kind in enumerate(self.compiled.input_types)]
+
+    def partials(self) -> list[tuple[str, SqlType]]:
+        """Return the columns of what ticks come to that were folded before their session is known."""
+        found = [(TICKS, BIGINT), (CUT, BIGINT)]
+        for number, slot in enumerate(self.compiled.slots):
+            kind = self.compiled.slot_type(number)
+            packed = slot.func in {"first", "last"}
+            found.append(
+                (f"agg_{number}", TEXT if packed else total_type(kind) if slot.func == "sum" else column_type(kind))
+            )
+        return [*found, *((name, TEXT) for name, _ in self.ends())]
+
+    def ends(self) -> list[tuple[str, str]]:
+        """Return the columns for places of the first and the last tick that no first or last value tells, and how."""
+        funcs = {slot.func for slot in self.compiled.slots}
+        wanted = (("first", FIRST, "min"), ("last", LAST, "max"))
+        return [(name, pick) for func, name, pick in wanted if func not in funcs]
+
     def stamped(self) -> list[tuple[str, SqlType]]:
         """Return the columns of stamped rows beside the key, in order."""
-        inputs = [(f"in_{n}", column_type(kind)) for n, kind in enumerate(self.compiled.input_types)]
         columns = [(name, TEXT) for name, _ in self.groups()]
-        columns += [(AT, BIGINT), (PLACE, TEXT), (CUT, BIGINT), (DAY, BIGINT), *inputs]
+        if self.dialect.prefolds:
+            columns += [(AT, BIGINT), (DAY, BIGINT), *self.partials()]
+        else:
+            columns += [(AT, BIGINT), (PLACE, TEXT), (CUT, BIGINT), (DAY, BIGINT), *self.inputs()]
         columns += [(grain.label, BIGINT) for grain in self.grains]
+        if self.query.continuous and self.dialect.prefolds:
+            columns.append((WEIGHT, BIGINT))
         if self.query.continuous:
             columns += [(KIND, TEXT), (NEXT_AT, BIGINT), (NEXT_DAY, BIGINT), (VERSION, BIGINT)]
             columns += [(grain.mark, BIGINT) for grain in self.grains]

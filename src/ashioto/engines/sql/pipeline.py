@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ashioto.engines.sql.atoms import Atoms, atoms, counted_beside
 from ashioto.engines.sql.fold import Fold, folds
 from ashioto.engines.sql.layout import Layout, lay_out
 from ashioto.engines.sql.publish import Publication, publications
@@ -36,7 +37,8 @@ class Pipeline:
     Args:
         name: Of the version, with which all names in the engine begin.
         layout: The query and its columns in between.
-        ticks: Which ticks go into the stamped stream.
+        ticks: Which ticks go into the stamped stream, or into atoms.
+        atoms: How ticks are folded before their session is known; None where the engine needs no such step.
         markers: Which markers do; None unless bars are continuous.
         carries: Which folded rows do, by the name of their fold; none unless bars are continuous.
         folds: How stamped rows are folded.
@@ -46,6 +48,7 @@ class Pipeline:
     name: str
     layout: Layout
     ticks: Stamp
+    atoms: Atoms | None
     markers: Stamp | None
     carries: Mapping[str, Stamp]
     folds: tuple[Fold, ...]
@@ -78,13 +81,21 @@ def build_pipeline(
         UnsupportedError: The engine cannot run it; says why, and the way out.
     """
     layout = lay_out(registration.decoded(), dialect, opens_known=opens_known)
-    continuous = layout.query.continuous
+    source = ticks(layout)
+    found = atoms(layout, source) if dialect.prefolds else None
+    others: dict[str, Stamp] = {}
+    if layout.query.continuous:
+        others["markers"] = stamped_markers(layout, BEATS, beat_key)
+        others |= {"own": stamped_own(layout, FOLDED), "empty": stamped_empty(layout, FOLDED)}
+    if dialect.prefolds:
+        others = {name: counted_beside(stamp) for name, stamp in others.items()}
     return Pipeline(
         name=registration.name,
         layout=layout,
-        ticks=stamped_ticks(layout, ticks(layout)),
-        markers=stamped_markers(layout, BEATS, beat_key) if continuous else None,
-        carries={"own": stamped_own(layout, FOLDED), "empty": stamped_empty(layout, FOLDED)} if continuous else {},
+        ticks=stamped_ticks(layout, source) if found is None else found.ticks,
+        atoms=found,
+        markers=others.pop("markers", None),
+        carries=others,
         folds=folds(layout),
         publications=publications(layout, FOLDED),
     )

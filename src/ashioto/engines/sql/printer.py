@@ -17,9 +17,22 @@ from ashioto.engines.sql.ast import (
     Lambda,
     Name,
     Negate,
+    SoFar,
     Sql,
 )
-from ashioto.engines.sql.statements import Create, CreateAs, Drop, Insert, Statement, StatementSet, Terminate
+from ashioto.engines.sql.statements import (
+    Create,
+    CreateAs,
+    CreateView,
+    Drop,
+    InnerJoin,
+    Insert,
+    LeftJoin,
+    Statement,
+    StatementSet,
+    Terminate,
+    Unnest,
+)
 from ashioto.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -27,8 +40,11 @@ if TYPE_CHECKING:
 
     from ashioto.engines.sql.dialect import Dialect
     from ashioto.engines.sql.statements import ColumnDef, Option, Select, Window
+
+    Join = LeftJoin | InnerJoin | Unnest
     from ashioto.engines.sql.types import SqlType
 
+_SO_FAR: Final = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 _LEAST: Final = -(2**63)
 _UNITS: Final = ((86_400_000, "DAYS"), (3_600_000, "HOURS"), (60_000, "MINUTES"), (1_000, "SECONDS"))
 
@@ -90,9 +106,9 @@ class Printer:
             case _:
                 return self._wrapped(node)
 
-    def _wrapped(self, node: Cast | Lambda | Negate | IsNull | Field | Item) -> str:
-        if isinstance(node, Cast):
-            return f"CAST({self.expression(node.arg)} AS {self.type(node.type)})"
+    def _wrapped(self, node: Cast | Lambda | SoFar | Negate | IsNull | Field | Item) -> str:
+        if isinstance(node, Cast | SoFar):
+            return self._worded(node)
         if isinstance(node, Lambda):
             return self.dialect.lambda_form.format(self.name(node.arg), self._operand(node.body))
         inner = self._operand(node.arg)
@@ -108,6 +124,16 @@ class Printer:
             case _:
                 assert_never(node)
 
+    def text(self, value: str) -> str:
+        """Return text as a literal."""
+        return text(value) if self.dialect.literal is None else self.dialect.literal(value)
+
+    def _worded(self, node: Cast | SoFar) -> str:
+        if isinstance(node, Cast):
+            return f"CAST({self.expression(node.arg)} AS {self.type(node.type)})"
+        by = f"PARTITION BY {self.expression(node.key)} ORDER BY {self.expression(node.order)}"
+        return f"{self._call(node.arg)} OVER ({by} {_SO_FAR})"
+
     def type(self, kind: SqlType) -> str:
         """Return a type."""
         word = self.dialect.types[kind.word]
@@ -122,12 +148,8 @@ class Printer:
     def statement(self, node: Statement) -> str:
         """Return a statement, ended by a semicolon."""
         match node:
-            case Create():
-                body = f"CREATE {self._kind(node.kind)} {self.name(node.name)} (\n{self._columns(node.columns)}\n)"
-                return f"{body}{self._options(node.options)};"
-            case CreateAs():
-                head = f"CREATE {self._kind(node.kind)} {self.name(node.name)}{self._options(node.options)} AS"
-                return f"{head}\n{self.select(node.select)};"
+            case Create() | CreateAs() | CreateView():
+                return self._created(node)
             case Insert():
                 return f"INSERT INTO {self.name(node.into)}\n{self.select(node.select)};"
             case StatementSet():
@@ -140,13 +162,22 @@ class Printer:
             case _:
                 assert_never(node)
 
+    def _created(self, node: Create | CreateAs | CreateView) -> str:
+        if isinstance(node, CreateView):
+            inner = "\nUNION ALL\n".join(map(self.select, node.selects))
+            return f"CREATE {self.dialect.view} {self.name(node.name)} AS\n{inner};"
+        head = f"CREATE {self._kind(node.kind)} {self.name(node.name)}"
+        if isinstance(node, Create):
+            return f"{head} (\n{self._columns(node)}\n){self._options(node.options)};"
+        return f"{head}{self._options(node.options)} AS\n{self.select(node.select)};"
+
     def select(self, node: Select) -> str:
         """Return a query."""
         columns = ",\n".join(f"  {self.expression(value)} AS {self.name(name)}" for value, name in node.columns)
-        lines = [f"SELECT\n{columns}", f"FROM {self.name(node.source.source)} {self.name(node.source.alias)}"]
+        lines = [f"SELECT{self._hints(node)}\n{columns}"]
+        lines.append(f"FROM {self.name(node.source.source)} {self.name(node.source.alias)}")
         if node.join is not None:
-            to = f"{self.name(node.join.to.source)} {self.name(node.join.to.alias)}"
-            lines.append(f"LEFT JOIN {to} ON {self.expression(node.join.on)}")
+            lines.append(self._join(node.join))
         if node.window is not None:
             lines.append(self._window(node.window))
         if node.where is not None:
@@ -157,6 +188,21 @@ class Printer:
             lines.append(f"PARTITION BY {self.expression(node.partition_by)}")
         return "\n".join([*lines, *([self.dialect.emit] if self.dialect.emit else [])])
 
+    def _join(self, node: Join) -> str:
+        if isinstance(node, Unnest):
+            fields = ", ".join(map(self.name, node.fields))
+            return f"CROSS JOIN UNNEST({self.expression(node.array)}) AS {self.name(node.alias)} ({fields})"
+        to = f"{self.name(node.to.source)} {self.name(node.to.alias)}"
+        word = "LEFT JOIN" if isinstance(node, LeftJoin) else "JOIN"
+        return f"{word} {to} ON {self.expression(node.on)}"
+
+    def _hints(self, node: Select) -> str:
+        """Return how long rows are remembered, of each source that says it."""
+        sources = [node.source, *([node.join.to] if isinstance(node.join, LeftJoin | InnerJoin) else [])]
+        kept = [(s.alias, s.kept_ms) for s in sources if s.kept_ms is not None]
+        said = ", ".join(f"{text(alias)} = {text(f'{ms // 1000}s')}" for alias, ms in kept)
+        return f" /*+ STATE_TTL({said}) */" if said else ""
+
     def _where(self, node: Sql) -> str:
         if isinstance(node, Infix) and node.op == "AND":
             return "\n  AND ".join(map(self._operand, node.args))
@@ -164,6 +210,8 @@ class Printer:
 
     def _operand(self, node: Sql) -> str:
         """Return an expression that stands beside others: in parentheses where it has parts of its own."""
+        while isinstance(node, Call) and node.func in self.dialect.rewrites:
+            node = self.dialect.rewrites[node.func](*node.args)
         inner = self.expression(node)
         return f"({inner})" if isinstance(node, Infix | IsNull | Lambda) else inner
 
@@ -176,7 +224,9 @@ class Printer:
             raise UnsupportedError(
                 f"{self.dialect.name} has no function {node.func}", hint="use engine.kind = 'embedded'", name=node.func
             )
-        args = ", ".join(map(self.expression, node.args)) if node.args else "*"
+        args = ", ".join(map(self.expression, node.args))
+        if not args and node.func == "count":
+            args = "*"
         return f"{word}({args})"
 
     def _case(self, node: Case) -> str:
@@ -191,7 +241,7 @@ class Printer:
             return "TRUE" if value else "FALSE"
         if isinstance(value, str):
             other = self.dialect.text(value) if self.dialect.text is not None else None
-            return text(value) if other is None else self.expression(other)
+            return self.text(value) if other is None else self.expression(other)
         if isinstance(value, int):
             return f"({_LEAST + 1} - 1)" if value == _LEAST else str(value)
         return _float(value)
@@ -199,16 +249,21 @@ class Printer:
     def _kind(self, kind: str) -> str:
         return self.dialect.stream if kind == "stream" else "TABLE"
 
-    def _columns(self, columns: Sequence[ColumnDef]) -> str:
-        lines = [f"  {self.name(c.name)} {self.type(c.type)}{self._about(c)}" for c in columns]
-        keys = [self.name(c.name) for c in columns if c.key]
+    def _columns(self, node: Create) -> str:
+        lines = [f"  {self.name(c.name)} {self._about(c)}" for c in node.columns]
+        keys = [self.name(c.name) for c in node.columns if c.key == "primary"]
         if keys and not self.dialect.inline_keys:
             lines.append(f"  PRIMARY KEY ({', '.join(keys)}) NOT ENFORCED")
         return ",\n".join(lines)
 
     def _about(self, column: ColumnDef) -> str:
+        if column.computed is not None:
+            return f"AS {self.expression(column.computed)}"
+        return f"{self.type(column.type)}{self._role(column)}"
+
+    def _role(self, column: ColumnDef) -> str:
         if column.metadata:
-            return f" METADATA FROM {text(column.metadata)} VIRTUAL"
+            return f" METADATA FROM {self.text(column.metadata)} VIRTUAL"
         if not column.key or not self.dialect.inline_keys:
             return ""
         return " PRIMARY KEY" if column.key == "primary" else " KEY"
@@ -216,8 +271,8 @@ class Printer:
     def _options(self, options: Sequence[Option]) -> str:
         if not options:
             return ""
-        named = [(text(name) if self.dialect.quoted_options else name, value) for name, value in options]
-        said = [f"  {name} = {text(v) if isinstance(v, str) else v}" for name, v in named]
+        named = [(self.text(name) if self.dialect.quoted_options else name, value) for name, value in options]
+        said = [f"  {name} = {self.text(v) if isinstance(v, str) else v}" for name, v in named]
         return " WITH (\n" + ",\n".join(said) + "\n)"
 
     def _window(self, window: Window) -> str:

@@ -28,6 +28,7 @@ KEY: Final = "session_key"
 SESSIONS: Final = "sessions"
 SESSION_TYPE: Final = struct(open_ms=BIGINT, close_ms=BIGINT, day=BIGINT, week=BIGINT, month=BIGINT)
 """A session: when it opens and closes, and the midnights of its market date, of that week's Monday, and of the 1st."""
+FIELDS: Final = tuple(name for name, _ in SESSION_TYPE.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def labelled(sessions: Sessions) -> list[LabelledSession]:
     opens, days = sessions.opens, sessions.days
     columns = [opens, sessions.closes]
     columns += [bucket_start(frame, "clock", opens, opens, days) for frame in _LABELS]
-    return [LabelledSession(**dict(zip(_FIELDS, row, strict=True))) for row in np.stack(columns, axis=1).tolist()]
+    return [LabelledSession(**dict(zip(FIELDS, row, strict=True))) for row in np.stack(columns, axis=1).tolist()]
 
 
 def by_day(sessions: Sessions) -> dict[int, tuple[LabelledSession, ...]]:
@@ -158,4 +159,3 @@ def day_key(parts: Sequence[str], day_ms: int) -> bytes:
 
 
 _LABELS: Final = (Period.days(1), Period.weeks(1), Period.months(1))
-_FIELDS: Final = tuple(name for name, _ in SESSION_TYPE.fields)

@@ -99,21 +99,34 @@ def tick_column(layout: Layout, alias: str, name: str) -> Term:
 
 def stamped_ticks(layout: Layout, source: TickSource) -> Stamp:
     """Return the rows of ticks that count: in a session, with every value there, and meeting `where`."""
+    at = tick_column(layout, source.alias, layout.query.entity.timestamp or "").sql
+    moment = tick_moment(at, source.session)
+    plain = counted_ticks(layout, source)
+    values = {value.name: value.sql for value in plain.values}
+    values |= {cols.DAY: moment.date, cols.KIND: Const(cols.TICK)}
+    values |= {grain.label: grain_label(layout, grain, moment) for grain in layout.grains}
+    return Stamp(values=laid_out(layout, values), where=plain.where, key=plain.key)
+
+
+def counted_ticks(layout: Layout, source: TickSource) -> Stamp:
+    """Return the ticks that count, with what is aggregated; those of any time where the source names no session."""
     query = layout.query
     at = tick_column(layout, source.alias, query.entity.timestamp or "").sql
     translate = _translator(layout, source.alias)
     inputs = [translate.value(expr) for expr in layout.compiled.inputs]
     sequence = source.offset if query.entity.sequence is None else column(source.alias, query.entity.sequence)
-    moment = _tick_moment(at, source.session)
-    values: dict[str, Sql] = {name: column(source.alias, own) for name, own in layout.groups()}
-    values |= {cols.AT: at, cols.PLACE: place(at, rank_of(sequence, signed=layout.signed)), cols.CUT: source.offset}
-    values |= {cols.DAY: moment.date, cols.KIND: Const(cols.TICK)}
-    values |= {f"in_{n}": term.sql for n, term in enumerate(inputs)}
-    values |= {grain.label: _grain_label(layout, grain, moment) for grain in layout.grains}
+    values = [cols.Value(name=name, type=TEXT, sql=column(source.alias, own)) for name, own in layout.groups()]
+    values += [
+        cols.Value(name=cols.AT, type=BIGINT, sql=at),
+        cols.Value(name=cols.PLACE, type=TEXT, sql=place(at, rank_of(sequence, signed=layout.signed))),
+        cols.Value(name=cols.CUT, type=BIGINT, sql=source.offset),
+    ]
+    pairs = zip(layout.inputs(), inputs, strict=True)
+    values += [cols.Value(name=name, type=kind, sql=term.sql) for (name, kind), term in pairs]
     held = [] if source.held is None else [source.held]
     where = both(*_there(layout, source.alias, at), *held, *_counted(layout, translate, source.alias, inputs))
     key = key_of([escaped(column(source.alias, name)) for name in query.group_by]) if source.key is None else source.key
-    return Stamp(values=_laid_out(layout, values), where=where, key=key)
+    return Stamp(values=tuple(values), where=where, key=key)
 
 
 def stamped_markers(layout: Layout, alias: str, key: Sql) -> Stamp:
@@ -136,7 +149,7 @@ def stamped_markers(layout: Layout, alias: str, key: Sql) -> Stamp:
         closes = [(ends, Cast(Const(1), BIGINT))] if grain.period is not None else []
         values[grain.mark] = Case(((is_live, _segment_label(layout, grain, after)), *closes))
     base = infix("=", column(alias, "base"), Const(layout.query.base.kind))
-    return Stamp(values=_laid_out(layout, values), where=both(base, infix("OR", is_live, is_final)), key=key)
+    return Stamp(values=laid_out(layout, values), where=both(base, infix("OR", is_live, is_final)), key=key)
 
 
 def stamped_own(layout: Layout, alias: str) -> Stamp:
@@ -174,10 +187,11 @@ def _handed_on(layout: Layout, alias: str, where: Sql, version: Sql, carried: li
         values[grain.label] = column(alias, grain.next_label)
         values[grain.mark] = column(alias, grain.own_label)
     known = IsNull(column(alias, cols.NEXT_AT), negated=True)
-    return Stamp(values=_laid_out(layout, values), where=both(known, where), key=column(alias, cols.KEY_TEXT))
+    return Stamp(values=laid_out(layout, values), where=both(known, where), key=column(alias, cols.KEY_TEXT))
 
 
-def _laid_out(layout: Layout, values: Mapping[str, Sql]) -> tuple[Value, ...]:
+def laid_out(layout: Layout, values: Mapping[str, Sql]) -> tuple[Value, ...]:
+    """Return values as the columns of stamped rows; those that are not named are null."""
     return tuple(
         cols.Value(name=name, type=kind, sql=_typed(values.get(name), kind)) for name, kind in layout.stamped()
     )
@@ -225,7 +239,13 @@ def _counted(layout: Layout, translate: Translator, alias: str, inputs: list[Ter
     return found
 
 
-def _tick_moment(at: Sql, session: Session | None) -> Moment:
+def tick_moment(at: Sql, session: Session | None) -> Moment:
+    """Return what is known about the moment of a tick.
+
+    Args:
+        at: When, ms.
+        session: Gives a field of the session that holds it; None where the market is always open.
+    """
     if session is None:
         return Moment(at=at, date=infix("/", at, _DAY), day=floored(at, DAY_MS))
     return Moment(
@@ -250,7 +270,7 @@ def _marker_moment(layout: Layout, alias: str, which: str) -> Moment:
     )
 
 
-def _grain_label(layout: Layout, grain: Grain, moment: Moment) -> Sql:
+def grain_label(layout: Layout, grain: Grain, moment: Moment) -> Sql:
     """Return the label of a tick: a segment is named by its start, which the session's open may lie behind."""
     if grain.period is not None:
         return label(layout.query, grain.period, moment)

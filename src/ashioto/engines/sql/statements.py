@@ -23,6 +23,7 @@ class ColumnDef:
         type: Its type.
         key: Whether it is the key of a stream, or the primary key of a table.
         metadata: What of the record it shows instead of a field of the value, where the engine does that by columns.
+        computed: What it is computed from instead, where the engine does that.
 
     >>> from ashioto.engines.sql.types import TEXT
     >>> ColumnDef(name="k", type=TEXT, key="key").key
@@ -33,11 +34,18 @@ class ColumnDef:
     type: SqlType
     key: KeyRole = ""
     metadata: str = ""
+    computed: Sql | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
     """Declares a stream or table over a topic.
+
+    Args:
+        kind: Stream or table.
+        name: Its name.
+        columns: Its columns.
+        options: Where it is and how it is read.
 
     >>> Create(kind="stream", name="ticks", columns=(), options=()).kind
     'stream'
@@ -53,12 +61,18 @@ class Create:
 class From:
     """Reads a source under an alias.
 
+    Args:
+        source: Its name.
+        alias: Its alias.
+        kept_ms: How long the engine remembers its rows, where a query says that; None means as the engine is set.
+
     >>> From(source="ticks", alias="t").alias
     't'
     """
 
     source: str
     alias: str
+    kept_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +86,38 @@ class LeftJoin:
 
     to: From
     on: Sql
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InnerJoin:
+    """Adds every row of a table that meets a condition, and leaves out rows for which there is none.
+
+    >>> from ashioto.engines.sql.ast import Const
+    >>> InnerJoin(to=From(source="sessions", alias="s"), on=Const(True)).to.alias
+    's'
+    """
+
+    to: From
+    on: Sql
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unnest:
+    """Adds a row for every struct in an array.
+
+    Args:
+        array: The array.
+        alias: Of the rows.
+        fields: Names of their columns, in the order of the struct.
+
+    >>> from ashioto.engines.sql.ast import column
+    >>> Unnest(array=column("s", "sessions"), alias="x", fields=("open_ms",)).fields
+    ('open_ms',)
+    """
+
+    array: Sql
+    alias: str
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +145,7 @@ class Select:
     Args:
         columns: Values and their names.
         source: What is read.
-        join: A table beside it.
+        join: What is beside it.
         where: What rows must meet.
         window: Groups by time as well.
         group_by: Groups by these.
@@ -111,11 +157,23 @@ class Select:
 
     columns: tuple[tuple[Sql, str], ...]
     source: From
-    join: LeftJoin | None = None
+    join: LeftJoin | InnerJoin | Unnest | None = None
     where: Sql | None = None
     window: Window | None = None
     group_by: tuple[Sql, ...] = ()
     partition_by: Sql | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateView:
+    """Gives the rows of several queries, one after the other, a name.
+
+    >>> CreateView(name="stamped", selects=()).name
+    'stamped'
+    """
+
+    name: str
+    selects: tuple[Select, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,4 +237,4 @@ class Terminate:
     query: str
 
 
-Statement = Create | CreateAs | Insert | StatementSet | Drop | Terminate
+Statement = Create | CreateAs | CreateView | Insert | StatementSet | Drop | Terminate

@@ -144,7 +144,8 @@ def test_a_source_with_its_key_at_the_column() -> None:
 
 def test_a_source_with_its_key_behind_the_columns() -> None:
     offset = ColumnDef(name="at", type=BIGINT, metadata="offset")
-    said = CLAUSES.statement(replace(SOURCE, columns=(*SOURCE.columns, offset)))
+    primary = replace(SOURCE.columns[0], key="primary")
+    said = CLAUSES.statement(replace(SOURCE, columns=(primary, *SOURCE.columns[1:], offset)))
     assert "`at` BIGINT METADATA FROM 'offset' VIRTUAL" in said
     assert "  PRIMARY KEY (`k`) NOT ENFORCED\n) WITH (\n  'KAFKA_TOPIC' = 'it''s'" in said
 

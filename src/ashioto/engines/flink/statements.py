@@ -1,0 +1,335 @@
+"""The job that makes a Flink cluster run a version of a query.
+
+Everything is one job. Ticks are folded by the second (*atoms*), so that the join with the sessions of their day keeps
+seconds and not ticks; where a session is corrected, its atoms go with it. Atoms, markers and what bars hand on are the
+stamped rows; each fold groups them by the finished key of its bars, so that a row of a fold is a record of the topic.
+What bars hand on leaves by a topic of the version's own and comes back in from there. Ticks older than the retention go
+to the late topic before anything is made of them, and all state is kept for as long as ticks may still change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ashioto import naming
+from ashioto.control.topics import marker_schema
+from ashioto.engines.flink.dialect import FLINK
+from ashioto.engines.flink.reach import RECORD_KEY, Reach
+from ashioto.engines.flink.sinks import bars_sink, carry_topic, carry_values, late_sink
+from ashioto.engines.sql import layout as cols
+from ashioto.engines.sql.ast import Call, Cast, Const, SoFar, Sql, both, call, column, infix
+from ashioto.engines.sql.atoms import atom_at, atom_session_key, stamped_atoms
+from ashioto.engines.sql.pipeline import BEATS, FOLDED, TICKS, Pipeline, build_pipeline
+from ashioto.engines.sql.printer import Printer
+from ashioto.engines.sql.sessions import KEY, SESSION_TYPE, SESSIONS
+from ashioto.engines.sql.stamp import TickSource, tick_column
+from ashioto.engines.sql.statements import (
+    ColumnDef,
+    CreateView,
+    From,
+    InnerJoin,
+    Insert,
+    Select,
+    Statement,
+    StatementSet,
+    Unnest,
+)
+from ashioto.engines.sql.types import BIGINT, INT, TEXT, array, column_type
+from ashioto.engines.sql.types import TIMESTAMP as TIMESTAMP_TYPE
+from ashioto.keys import TIME_DIGITS
+from ashioto.logical.nodes import DATE, TIMESTAMP
+from ashioto.period import DAY_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ashioto.control.applied import Registration
+    from ashioto.engines.sql.fold import Fold
+    from ashioto.engines.sql.layout import Layout, Value
+    from ashioto.engines.sql.stamp import Stamp
+    from ashioto.engines.sql.types import SqlType
+    from ashioto.log.base import TopicSpec
+    from ashioto.logical.nodes import DataType, Query
+
+OFFSET: Final = "_offset"
+NEWEST: Final = "_newest"
+"""Column of the ticks: the newest time of a tick of the key so far, ms; never ahead of the clock."""
+_READ: Final = "_read"
+_SESSION: Final = "s"
+_ATOM: Final = "a"
+_ROW: Final = "i"
+_BAR_KEY: Final = "bar_key"
+_OVERLAP: Final = TIME_DIGITS + 1
+SETTINGS: Final[Mapping[str, str]] = {
+    "execution.runtime-mode": "streaming",
+    "table.local-time-zone": "UTC",
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "200 ms",
+    "table.exec.mini-batch.size": "10000000",
+    "table.exec.state.ttl": "0",
+}
+"""Settings of the session that starts the job. Rows wait for others of their key for a fifth of a second, and never
+for their number: an old row and the one that takes its place then always pass together, so no bar is taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """Holds what starts a job.
+
+    Args:
+        settings: Of the session.
+        definitions: Statements that name tables and views, in order.
+        job: The statement that runs.
+        topics: Topics that must be there beside those of the project: the version's own.
+    """
+
+    settings: Mapping[str, str]
+    definitions: tuple[str, ...]
+    job: str
+    topics: tuple[TopicSpec, ...]
+
+    def text(self) -> str:
+        """Return everything as one script."""
+        said = [f"SET '{name}' = '{value}';" for name, value in self.settings.items()]
+        return "\n\n".join(["\n".join(said), *self.definitions, self.job])
+
+
+def script(registration: Registration, reach: Reach, *, since_ms: int | None = None, partitions: int = 1) -> Script:
+    """Return what starts the job of a version.
+
+    Args:
+        registration: The version.
+        reach: How the cluster reaches brokers and registry.
+        since_ms: Buckets that begin before are left as they are, since not all of their ticks are there any more, ms.
+        partitions: How many partitions the version's own topic gets.
+
+    Raises:
+        UnsupportedError: Flink cannot run the query; says why, and the way out.
+    """
+    line = build_pipeline(registration, FLINK, ticks=_ticks, beat_key=column(BEATS, RECORD_KEY))
+    printer = Printer(FLINK)
+    definitions, job = _definitions(line, reach), _job(line, reach, since_ms)
+    topics = (carry_topic(line, partitions),) if line.carries else ()
+    return Script(
+        settings=dict(SETTINGS),
+        definitions=tuple(printer.statement(statement) for statement in definitions + job[0]),
+        job=printer.statement(job[1]),
+        topics=topics,
+    )
+
+
+def _definitions(line: Pipeline, reach: Reach) -> list[Statement]:
+    layout, name = line.layout, line.name
+    made = _tick_tables(line, reach)
+    if layout.join is not None:
+        made += _session_tables(line, reach)
+    made += [_counted(line), _atoms(line)]
+    stamped = [_of_atoms(line)]
+    if line.markers is not None:
+        made += [_beat_table(line, reach), reach.source(f"{name}_carry", f"{name}_carry", _carry_columns(line))]
+        stamped.append(_rows(line.markers, From(source=f"{name}_hb", alias=BEATS)))
+        stamped.append(_carried(line))
+    made.append(CreateView(name=f"{name}_stamped", selects=tuple(stamped)))
+    return made + [_folding(line, fold) for fold in line.folds]
+
+
+def _ticks(layout: Layout) -> TickSource:
+    key = column(TICKS, RECORD_KEY) if layout.query.group_by == layout.query.entity.keys else None
+    return TickSource(alias=TICKS, offset=column(TICKS, OFFSET), session=None, held=None, key=key)
+
+
+def _read_as(kind: DataType) -> SqlType:
+    """Return the type in which a column of ticks is read: times and dates as the numbers that they are in Avro."""
+    return {TIMESTAMP: BIGINT, DATE: INT}.get(kind) or column_type(kind)
+
+
+def _tick_tables(line: Pipeline, reach: Reach) -> list[Statement]:
+    """Name the ticks, and beside each what time the ticks of its key have said it is, never ahead of the clock."""
+    query, name = line.query, line.name
+    columns = [ColumnDef(name=c.name, type=_read_as(c.type)) for c in query.entity.columns]
+    columns.append(ColumnDef(name=OFFSET, type=BIGINT, metadata="offset"))
+    columns.append(ColumnDef(name=_READ, type=TIMESTAMP_TYPE, computed=Call("when_read", ())))
+    now = infix("*", Call("now_s", ()), Const(1000))
+    said = call("max", call("least", column(TICKS, query.entity.timestamp or ""), now))
+    so_far = SoFar(said, key=column(TICKS, RECORD_KEY), order=column(TICKS, _READ))
+    held = [RECORD_KEY, OFFSET, *(c.name for c in query.entity.columns)]
+    select = Select(
+        columns=(*((column(TICKS, own), own) for own in held), (so_far, NEWEST)),
+        source=From(source=f"{name}_read", alias=TICKS),
+    )
+    return [
+        reach.source(f"{name}_read", naming.topic(query.context, query.entity.name), columns),
+        CreateView(name=f"{name}_ticks", selects=(select,)),
+    ]
+
+
+def _is_late(line: Pipeline) -> Sql:
+    """Return the condition that a tick is older than the retention, by the newest of its key before it."""
+    oldest = infix("-", column(TICKS, NEWEST), Const(line.query.retention_ms))
+    return infix("<", column(TICKS, line.query.entity.timestamp or ""), oldest)
+
+
+def _in_time(line: Pipeline) -> Sql:
+    oldest = infix("-", column(TICKS, NEWEST), Const(line.query.retention_ms))
+    return infix(">=", column(TICKS, line.query.entity.timestamp or ""), oldest)
+
+
+def _beat_table(line: Pipeline, reach: Reach) -> Statement:
+    query = line.query
+    types = {field.name: field.type for field in marker_schema(())}
+    columns = [ColumnDef(name=name, type=TEXT) for name in query.group_by]
+    columns += [ColumnDef(name=name, type=_beat_type(str(kind))) for name, kind in types.items()]
+    return reach.source(f"{line.name}_hb", naming.heartbeat_topic(query.context, query.entity.name), columns)
+
+
+def _beat_type(kind: str) -> SqlType:
+    if kind.startswith("list"):
+        return array(TEXT)
+    return TEXT if kind == "string" else INT if kind.startswith("date") else BIGINT
+
+
+def _session_tables(line: Pipeline, reach: Reach) -> list[Statement]:
+    frame = line.query.time_frame
+    topic = naming.by_day_topic(line.query.context, "" if frame is None else frame.schedule.name)
+    held = ColumnDef(name=SESSIONS, type=array(SESSION_TYPE))
+    fields = tuple(name for name, _ in SESSION_TYPE.fields)
+    columns = [(column("d", KEY), KEY), *((column("x", name), name) for name in fields)]
+    select = Select(
+        columns=tuple(columns),
+        source=From(source=f"{line.name}_days", alias="d"),
+        join=Unnest(array=column("d", SESSIONS), alias="x", fields=fields),
+    )
+    return [
+        reach.latest(f"{line.name}_days", topic, KEY, [held]),
+        CreateView(name=f"{line.name}_sessions", selects=(select,)),
+    ]
+
+
+def _counted(line: Pipeline) -> Statement:
+    """Name the ticks that count, each with its atom."""
+    if line.atoms is None:
+        raise TypeError(f"{line.name} has no atoms")
+    at = tick_column(line.layout, TICKS, line.query.entity.timestamp or "").sql
+    columns = [(line.ticks.key, RECORD_KEY), (atom_at(line.atoms, at), cols.ATOM), *_columns(line.ticks.values)]
+    where = both(_in_time(line), line.ticks.where)
+    source = From(source=f"{line.name}_ticks", alias=TICKS)
+    return CreateView(
+        name=f"{line.name}_counted", selects=(Select(columns=tuple(columns), source=source, where=where),)
+    )
+
+
+def _atoms(line: Pipeline) -> Statement:
+    if line.atoms is None:
+        raise TypeError(f"{line.name} has no atoms")
+    group = (column(_ROW, RECORD_KEY), column(_ROW, cols.ATOM))
+    columns = ((group[0], RECORD_KEY), (group[1], cols.ATOM), *_columns(line.atoms.values))
+    source = From(source=f"{line.name}_counted", alias=_ROW, kept_ms=kept_ms(line.query))
+    select = Select(columns=columns, source=source, group_by=group)
+    return CreateView(name=f"{line.name}_atoms", selects=(select,))
+
+
+def kept_ms(query: Query) -> int:
+    """Return how long what ticks make is kept: until no tick of the time can come any more, and a day longer, ms."""
+    return query.retention_ms + query.grace_ms + DAY_MS
+
+
+def _of_atoms(line: Pipeline) -> Select:
+    layout = line.layout
+    join = None
+    kept = None
+    if layout.join is not None:
+        at, kept = column(_ATOM, cols.ATOM), kept_ms(line.query)
+        found = infix("=", atom_session_key(layout, _ATOM), column(_SESSION, KEY))
+        inside = [infix(">=", at, column(_SESSION, "open_ms")), infix("<", at, column(_SESSION, "close_ms"))]
+        join = InnerJoin(to=From(source=f"{line.name}_sessions", alias=_SESSION, kept_ms=0), on=both(found, *inside))
+    rows = stamped_atoms(
+        layout,
+        _ATOM,
+        column(_ATOM, RECORD_KEY),
+        None if join is None else lambda name: column(_SESSION, name),
+    )
+    columns = ((rows.key, RECORD_KEY), *_columns(rows.values))
+    return Select(columns=columns, source=From(source=f"{line.name}_atoms", alias=_ATOM, kept_ms=kept), join=join)
+
+
+def _rows(rows: Stamp, source: From) -> Select:
+    return Select(columns=((rows.key, RECORD_KEY), *_columns(rows.values)), source=source, where=rows.where)
+
+
+def _carry_columns(line: Pipeline) -> list[ColumnDef]:
+    return [ColumnDef(name=value.name, type=value.type) for value in carry_values(line)]
+
+
+def _carried(line: Pipeline) -> Select:
+    """Return what comes back in of what bars handed on."""
+    there = {value.name for value in carry_values(line)}
+    values: list[tuple[Sql, str]] = [(column("c", cols.KEY_TEXT), RECORD_KEY)]
+    for name, kind in line.layout.stamped():
+        held: Sql = column("c", name) if name in there else Cast(Const(None), kind)
+        if name in {cols.TICKS, cols.WEIGHT}:
+            held = Cast(Const(0 if name == cols.TICKS else 1), kind)
+        values.append((Cast(Const(cols.CARRY), TEXT) if name == cols.KIND else held, name))
+    return Select(columns=tuple(values), source=From(source=f"{line.name}_carry", alias="c"))
+
+
+def _folding(line: Pipeline, fold: Fold) -> Statement:
+    """Name the rows of a fold: grouped by the key of its bars, out of which the parts of that key are read again."""
+    start = call("lpad", Cast(column(_ROW, fold.grain.label), TEXT), Const(TIME_DIGITS), Const("0"))
+    key = call("concat_ws", call("char", Const(31)), column(_ROW, RECORD_KEY), start)
+    length = Call("length", (key,))
+    text = call("substring", key, Const(1), infix("-", length, Const(_OVERLAP)))
+    label = Cast(call("substring", key, infix("-", length, Const(TIME_DIGITS - 1))), BIGINT)
+    fixed: list[tuple[Sql, str]] = [(key, _BAR_KEY), (text, cols.KEY_TEXT), (label, cols.BUCKET)]
+    source = From(source=f"{line.name}_stamped", alias=_ROW, kept_ms=fold.late_ms + DAY_MS)
+    select = Select(columns=(*fixed, *_columns(fold.values)), source=source, where=fold.where, group_by=(key,))
+    return CreateView(name=f"{line.name}_{fold.name}_fold", selects=(select,))
+
+
+def _job(line: Pipeline, reach: Reach, since_ms: int | None) -> tuple[list[Statement], StatementSet]:
+    """Return the tables that are written, and what writes them."""
+    name = line.name
+    made: list[Statement] = []
+    inserts = []
+    for bars in line.publications:
+        sink, values = bars_sink(line, bars, reach)
+        begins = [] if since_ms is None else [infix(">=", column(FOLDED, cols.BUCKET), Const(since_ms))]
+        made.append(sink)
+        columns = ((column(FOLDED, _BAR_KEY), RECORD_KEY), *_columns(values))
+        source = From(source=f"{name}_{bars.period.kind}_fold", alias=FOLDED)
+        inserts.append(
+            Insert(into=sink.name, select=Select(columns=columns, source=source, where=both(bars.where, *begins)))
+        )
+    for which, rows in line.carries.items():
+        made += [] if len(inserts) > len(line.publications) else [_carry_sink(line, reach)]
+        inserts.append(_handing(line, which, rows))
+    sink, values = late_sink(line, reach)
+    made.append(sink)
+    select = Select(
+        columns=((column(TICKS, RECORD_KEY), RECORD_KEY), *_columns(values)),
+        source=From(source=f"{name}_ticks", alias=TICKS),
+        where=_is_late(line),
+    )
+    inserts.append(Insert(into=sink.name, select=select))
+    return made, StatementSet(inserts=tuple(inserts))
+
+
+def _carry_sink(line: Pipeline, reach: Reach) -> Statement:
+    from ashioto.engines.flink.sinks import carry_schema
+
+    topic = f"{line.name}_carry"
+    return reach.sink(f"{topic}_out", topic, _carry_columns(line), carry_schema(line), keyed=True)
+
+
+def _handing(line: Pipeline, which: str, rows: Stamp) -> Insert:
+    held = {value.name: value for value in rows.values}
+    values: list[tuple[Sql, str]] = [(column(FOLDED, _BAR_KEY), RECORD_KEY)]
+    for value in carry_values(line):
+        sql = rows.key if value.name == cols.KEY_TEXT else held[value.name].sql
+        values.append((sql, value.name))
+    source = From(source=f"{line.name}_{which}_fold", alias=FOLDED)
+    return Insert(into=f"{line.name}_carry_out", select=Select(columns=tuple(values), source=source, where=rows.where))
+
+
+def _columns(values: Sequence[Value]) -> tuple[tuple[Sql, str], ...]:
+    return tuple((Cast(v.sql, v.type) if isinstance(v.sql, Const) else v.sql, v.name) for v in values)
