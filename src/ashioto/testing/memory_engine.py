@@ -21,6 +21,7 @@ class MemoryEngine:
 
     Attributes:
         failing: Why versions fail, by name.
+        ended: Why versions run no more until they are registered again, by name.
         refused: Why queries cannot be run at all, by query.
         absent: Whether no engine process is there.
         stuck: Whether nothing makes progress.
@@ -43,6 +44,7 @@ class MemoryEngine:
     def __init__(self, queries: dict[str, Registration] | None = None) -> None:
         self.queries: dict[str, Registration] = {} if queries is None else queries
         self.failing: dict[str, str] = {}
+        self.ended: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.absent = False
         self.stuck = False
@@ -63,7 +65,8 @@ class MemoryEngine:
         return [self._stand(r) for r in registrations if r.name in self.queries]
 
     def register(self, registration: Registration) -> None:
-        """Remember a version; one that is remembered already stays as it is."""
+        """Remember a version; one that is remembered already, and has not ended, stays as it is."""
+        self.ended.pop(registration.name, None)
         self.queries.setdefault(registration.name, registration)
 
     def stop(self, registration: Registration) -> None:
@@ -80,6 +83,8 @@ class MemoryEngine:
         name = registration.name
         if self.absent:
             return RunningQuery(name=name, state="waiting", detail="no engine process")
+        if name in self.ended:
+            return RunningQuery(name=name, state="ended", detail=self.ended[name])
         if name in self.failing:
             return RunningQuery(name=name, state="failed", detail=self.failing[name])
         if self.partly:

@@ -7,10 +7,12 @@ import pyarrow as pa
 import pytest
 from tests.support_deploy import ENV, Declared, World, add_tick
 
-from ashioto.control.applied import registration_batch
+from ashioto.control.applied import Registration, registration_batch
 from ashioto.control.specs import heartbeat_specs, spec_batch
 from ashioto.control.state import HeartbeatState, state_batch
-from ashioto.deploy.status import Finding, status
+from ashioto.deploy.actual import Actual
+from ashioto.deploy.status import Finding, status, version_finding
+from ashioto.engines.base import RunningQuery, RunState
 from ashioto.log.base import TopicSpec
 
 if TYPE_CHECKING:
@@ -113,6 +115,31 @@ def test_a_version_that_does_not_run_is_told(world: World) -> None:
     assert (only(world).state, only(world).hint) == ("problem", "rc engine run")
     world.engine.queries.clear()
     assert (only(world).state, only(world).detail) == ("drift", "the engine does not know it")
+
+
+def test_a_version_that_has_ended_in_the_engine_is_told_and_applied_again(world: World) -> None:
+    world.engine.ended["trading_bars_v1"] = "its job is FAILED"
+    found = only(world)
+    assert (found.state, found.detail, found.hint) == ("problem", "ended: its job is FAILED", "rc infra apply")
+    (change,) = [change for change in world.plan(PLAIN).changes if change.gravity != "no-op"]
+    assert (change.action, change.reason) == ("register", "it has ended in the engine")
+    world.apply(PLAIN)
+    assert wrong(world) == []
+    assert world.plan(PLAIN).steps == ()
+
+
+def test_what_fails_in_a_server_is_looked_up_there() -> None:
+    known = Registration(
+        context="trading", query="bars", version=1, state="applied", engine="flink", checksum="", plan="",
+        begins="start", updated_ms=0,
+    )  # fmt: skip
+    hints = {}
+    states: tuple[RunState, ...] = ("failed", "starting")
+    for state in states:
+        run = RunningQuery(name=known.name, state=state)
+        hints[state] = version_finding(known, known, Actual(running=(run,))).hint
+    assert hints == {"failed": "see the engine's own pages and logs, and rc doctor",
+                     "starting": "look again in a moment; rc doctor"}  # fmt: skip
 
 
 @pytest.mark.parametrize("state", ["intent", "registered"])

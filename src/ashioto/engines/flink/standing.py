@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from ashioto.engines.flink.jobs import Checkpoints, Job, Jobs
     from ashioto.engines.sql.reading import Reading
 
-STALL_S: Final = 10.0
-"""A job that has ticks to read is watched for so long before it is said that it reads none, seconds."""
+STALL_S: Final = 12.5
+"""A job that has ticks to read is watched for so long before it is said that it reads none, seconds: where no tick
+follows, its source tells for up to 10 s nothing of those it has read."""
 UNSAVED_S: Final = 60.0
 """So long, and ten intervals more, a job may go on without its state being saved, seconds."""
 _POLL_S: Final = 0.25
 _BEGINS: Final = frozenset({"INITIALIZING", "CREATED", "RECONCILING"})
+_ON_PURPOSE: Final = frozenset({"CANCELED", "FINISHED", "CANCELLING"})
 _BREAKS: Final = frozenset({"RESTARTING", "FAILING", "SUSPENDED", "CANCELLING"})
 
 
@@ -119,5 +121,5 @@ class Standing:
         return self._jobs.checkpoints(job.id).completed >= saved + 2
 
     def _why(self, job: Job) -> str:
-        failure = self._jobs.failure(job.id)
+        failure = None if job.state in _ON_PURPOSE else self._jobs.failure(job.id)
         return "" if failure is None else f": {failure.said}"
