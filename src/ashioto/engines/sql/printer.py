@@ -156,7 +156,8 @@ class Printer:
                 inner = "\n".join(map(self.statement, node.inserts))
                 return f"EXECUTE STATEMENT SET BEGIN\n{inner}\nEND;"
             case Drop():
-                return f"DROP {self._kind(node.kind)} IF EXISTS {self.name(node.name)};"
+                topic = " DELETE TOPIC" if node.with_topic else ""
+                return f"DROP {self._kind(node.kind)} IF EXISTS {self.name(node.name)}{topic};"
             case Terminate():
                 return f"TERMINATE {self.name(node.query)};"
             case _:

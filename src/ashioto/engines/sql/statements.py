@@ -221,12 +221,18 @@ class StatementSet:
 class Drop:
     """Removes a stream or table.
 
+    Args:
+        kind: What it is.
+        name: Its name.
+        with_topic: Whether its topic is deleted as well.
+
     >>> Drop(kind="stream", name="stamped").kind
     'stream'
     """
 
     kind: SourceKind
     name: str
+    with_topic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
