@@ -103,6 +103,7 @@ class TestFlinkEngine(EngineContract):
                 engine=running.engine, market=running.market, turn=running.turn, leave=running.leave
             )  # fmt: skip
             running.leave()
+            running.engine.close()
 
     def test_without_a_process_a_query_waits_and_goes_on_with_the_next(self, site: EngineUnderTest) -> None:
         """A job that has ended is told, and goes on once it is registered again: that is what `rc infra apply` does."""

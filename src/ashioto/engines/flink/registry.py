@@ -63,6 +63,11 @@ class FlinkEngine:
         self._reading = Reading(log)
         self._standing = Standing(jobs, self._reading, clock=clock, interval_ms=options.interval_ms)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._gateway.close()
+        self._jobs.close()
+
     def compile(self, registration: Registration) -> list[str]:
         """Return the script, secrets left out, after the gateway has planned it; changes nothing.
 
@@ -154,7 +159,7 @@ class FlinkEngine:
 
     def _own_topics(self, registration: Registration, *, anew: bool) -> None:
         """Create the topics that only the version uses; a job that begins all over must not find what another wrote."""
-        wanted = self._made(registration).topics
+        wanted = self._made(registration, partitions=self._partitions(registration)).topics
         if anew:
             self._delete(wanted)
         self._log.create(wanted)
@@ -180,9 +185,9 @@ class FlinkEngine:
                 hint=f"{JOB_ID} must not be set in the cluster's own settings", query=registration.name,
             )  # fmt: skip
 
-    def _made(self, registration: Registration, *, since_ms: int | None = None) -> Script:
+    def _made(self, registration: Registration, *, since_ms: int | None = None, partitions: int = 1) -> Script:
         reach = replace(self._options.reach, group=self._group(registration))
-        return self._generate(registration, reach, since_ms=since_ms, partitions=self._partitions(registration))
+        return self._generate(registration, reach, since_ms=since_ms, partitions=partitions)
 
     def _partitions(self, registration: Registration) -> int:
         """Return how many partitions a version's ticks have, as its own topics get; 1 while there are no ticks yet."""
