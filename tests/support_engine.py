@@ -14,7 +14,7 @@ from tests.support_heartbeat import Beats
 import ashioto as ao
 from ashioto import Field, Period, naming
 from ashioto.clock import ManualClock
-from ashioto.deploy.bootstrap import ensure_topics
+from ashioto.deploy.bootstrap import wanted_topics
 from ashioto.engines.embedded.runner import EmbeddedEngine, QueryRunner
 from ashioto.engines.embedded.topics import OFFSETS
 from ashioto.log.base import Batch
@@ -138,6 +138,7 @@ class Market:
         partitions: How many partitions the ticks have.
         engine_log: What the engine sees of the log, where that is another object.
         since: When heartbeats begin, ms since START.
+        in_sql: Whether topics are as for an engine that speaks SQL; nothing runs them then.
     """
 
     queries: Sequence[BarQuery]
@@ -145,6 +146,7 @@ class Market:
     partitions: int = 1
     engine_log: Log | None = None
     since: int = -DAY
+    in_sql: bool = False
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
     engine: EmbeddedEngine = field(init=False)
     beats: list[Beats] = field(init=False)
@@ -153,7 +155,7 @@ class Market:
     def __post_init__(self) -> None:
         self.context: Any = self.queries[0].context
         self.entity: Entity = self.queries[0].plan.entity
-        ensure_topics(self.log, [self.context], partitions=self.partitions)
+        self.log.create(wanted_topics([self.context], partitions=self.partitions, in_sql=self.in_sql))
         self.beats = [Beats(self.log, q.plan, start_ms=START + self.since) for q in self.queries if q.plan.continuous]
         self.restart()
 

@@ -17,9 +17,10 @@ from ashioto.engines.sql.ast import (
     Lambda,
     Name,
     Negate,
+    SoFar,
     Sql,
 )
-from ashioto.engines.sql.statements import Create, CreateAs, Insert, Select
+from ashioto.engines.sql.statements import Create, CreateAs, Insert, LeftJoin, Select
 from ashioto.engines.sql.types import BIGINT, BOOL, DATE, DOUBLE, INT, TEXT, TIMESTAMP, SqlType, array, decimal
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Types:
                 return self._infix(node)
             case Call():
                 return self._call(node)
+            case SoFar():
+                raise AssertionError("rows have no order here")
             case _:
                 return self._around(node)
 
@@ -170,6 +173,7 @@ def columns_of(select: Select, known: Mapping[str, Columns]) -> Columns:
     columns = {(select.source.alias, n): k for n, k in known[select.source.source].items()}
     columns |= {("", n): k for n, k in known[select.source.source].items()}
     columns |= {(select.source.alias, "ROWOFFSET"): BIGINT, ("", "WINDOWSTART"): BIGINT}
+    assert select.join is None or isinstance(select.join, LeftJoin)
     if select.join is not None:
         columns |= {(select.join.to.alias, n): k for n, k in known[select.join.to.source].items()}
     types = Types(columns)

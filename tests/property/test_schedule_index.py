@@ -98,7 +98,7 @@ SESSIONS = st.builds(
 
 def a_log(*, index: bool = True) -> CountingLog:
     log = CountingLog()
-    log.create(wanted_topics([trading], partitions=3, index=index))
+    log.create(wanted_topics([trading], partitions=3, in_sql=index))
     return log
 
 

@@ -26,13 +26,13 @@ _desired: Final = desired.desired_state
 
 
 @cache
-def _known(contexts: tuple[Context, ...], partitions: int, index: bool) -> Desired:  # noqa: FBT001
-    return _desired(contexts, partitions=partitions, index=index)
+def _known(contexts: tuple[Context, ...], partitions: int, in_sql: bool) -> Desired:  # noqa: FBT001
+    return _desired(contexts, partitions=partitions, in_sql=in_sql)
 
 
-def known_desired(contexts: Any, *, partitions: int = 1, index: bool = False) -> Desired:
+def known_desired(contexts: Any, *, partitions: int = 1, in_sql: bool = False) -> Desired:
     """Return what is declared, made once for the same contexts."""
-    return _known(tuple(contexts), partitions, index)
+    return _known(tuple(contexts), partitions, in_sql)
 
 
 def warmed(query: Query) -> int:

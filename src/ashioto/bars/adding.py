@@ -14,11 +14,11 @@ from ashioto.bars.inputs import bars_batch, takeable, whole_input
 from ashioto.bars.intake import BarIntake
 from ashioto.bars.options import BarAddReport
 from ashioto.bars.ordering import key_order
+from ashioto.bars.placement import bar_places
 from ashioto.bars.present import look_up, unequal
 from ashioto.bars.streaming import BarStream
 from ashioto.bars.topic import bars_topic
 from ashioto.log.base import Batch
-from ashioto.log.partition import partitions_of
 from ashioto.schema.sessions import one_batch
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class BarAdder:
         return present, same, clash
 
     def _batches(self, bars: Taken) -> list[Batch]:
-        places = partitions_of(bars.rows.series, self._spec.partitions)
+        places = bar_places(self._spec, bars.rows.series, bars.record_keys)
         made = []
         for partition in np.unique(places).tolist():
             rows = np.flatnonzero(places == partition)

@@ -116,7 +116,7 @@ def _topics(project: Project, unseen: list[str]) -> Iterator[Finding]:
     from ashioto.errors import UnknownTopicError
 
     missing, records = [], 0
-    for spec in wanted_topics(project.contexts, partitions=project.config.log.partitions, index=project.in_sql):
+    for spec in wanted_topics(project.contexts, partitions=project.config.log.partitions, in_sql=project.in_sql):
         try:
             found = project.log.describe(spec.name)
         except UnknownTopicError:

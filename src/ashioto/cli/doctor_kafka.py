@@ -92,7 +92,7 @@ def _cluster(log: KafkaLog, config: Config) -> Iterator[Finding]:
 def _registry(log: KafkaLog, project: Project) -> Iterator[Finding]:
     from ashioto.deploy.bootstrap import wanted_topics
 
-    wanted, there = wanted_topics(project.contexts, index=project.in_sql), log.checkup.declared()
+    wanted, there = wanted_topics(project.contexts, in_sql=project.in_sql), log.checkup.declared()
     known = [spec.name for spec in wanted if log.options.prefix + spec.name in there]
     detail = f"{project.config.schema_registry.url}: schemas of {len(known)} of {len(wanted)} topics"
     yield Finding(state="ok", check="schema registry", detail=detail)

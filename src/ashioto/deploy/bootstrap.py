@@ -16,6 +16,7 @@ from ashioto.schema.arrow import storage_schema
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ashioto.bars.placement import Placement
     from ashioto.dsl.context import Context
     from ashioto.log.base import Log
 
@@ -38,21 +39,22 @@ def ensure_topics(log: Log, contexts: Sequence[Context], *, partitions: int = 1)
     return log.create(wanted_topics(contexts, partitions=partitions))
 
 
-def wanted_topics(contexts: Sequence[Context], *, partitions: int = 1, index: bool = False) -> list[TopicSpec]:
+def wanted_topics(contexts: Sequence[Context], *, partitions: int = 1, in_sql: bool = False) -> list[TopicSpec]:
     """Return the topics that these contexts need, each once.
 
     Args:
         contexts: What is declared.
         partitions: How many partitions ticks, heartbeats and bars get.
-        index: Whether schedules have an index, as engines that speak SQL need it.
+        in_sql: Whether the engine is told what to do in SQL: schedules have an index, and bars another placement.
 
     Raises:
         DefinitionError: Two declarations want one topic in different ways.
     """
     found: dict[str, TopicSpec] = {}
-    plans = [query.plan for context in contexts for query in context.queries.values()] if index else []
+    plans = [query.plan for context in contexts for query in context.queries.values()] if in_sql else []
+    placement: Placement = "record" if in_sql else "series"
     indexed = [one.spec(partitions) for one in indexes(plans)]
-    for spec in chain(system_topics(), *(_topics(context, partitions) for context in contexts), indexed):
+    for spec in chain(system_topics(), *(_topics(context, partitions, placement) for context in contexts), indexed):
         if found.setdefault(spec.name, spec) != spec:
             raise DefinitionError(
                 f"two declarations want the topic {spec.name}, with different columns or settings",
@@ -62,7 +64,7 @@ def wanted_topics(contexts: Sequence[Context], *, partitions: int = 1, index: bo
     return list(found.values())
 
 
-def _topics(context: Context, partitions: int) -> Iterator[TopicSpec]:
+def _topics(context: Context, partitions: int, placement: Placement) -> Iterator[TopicSpec]:
     for entity in context.entities.values():
         declared = entity.__entity__
         is_table = declared.kind == "table"
@@ -73,4 +75,4 @@ def _topics(context: Context, partitions: int) -> Iterator[TopicSpec]:
             schema=storage_schema(declared),
         )
     for query in context.queries.values():
-        yield from query_topics(compile_query(query.plan), partitions)
+        yield from query_topics(compile_query(query.plan), partitions, placement)

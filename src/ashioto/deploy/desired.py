@@ -16,6 +16,7 @@ from ashioto.logical.codec import checksum, encode_query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ashioto.bars.placement import Placement
     from ashioto.dsl.context import Context
     from ashioto.engines.sql.index import Index
     from ashioto.log.base import TopicSpec
@@ -30,11 +31,13 @@ class DesiredTopic:
         spec: Its columns and settings.
         required: Columns of ticks or rows that have no default.
         behind_keys: Bars and heartbeats: the column right behind those that their record keys are made of.
+        placement: What places bars; None for other records.
     """
 
     spec: TopicSpec
     required: tuple[str, ...] = ()
     behind_keys: str = ""
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +84,13 @@ class Desired:
         return tuple(topic.spec.name for topic in self.topics)
 
 
-def desired_state(contexts: Sequence[Context], *, partitions: int = 1, index: bool = False) -> Desired:
+def desired_state(contexts: Sequence[Context], *, partitions: int = 1, in_sql: bool = False) -> Desired:
     """Return what these contexts want.
 
     Args:
         contexts: What is declared.
         partitions: How many partitions ticks, heartbeats and bars get.
-        index: Whether schedules have an index.
+        in_sql: Whether the engine is told what to do in SQL: schedules have an index, and bars another placement.
 
     Raises:
         DefinitionError: Two declarations want one topic in different ways.
@@ -103,22 +106,29 @@ def desired_state(contexts: Sequence[Context], *, partitions: int = 1, index: bo
         for entity in context.entities.values()
     }
     queries = [query.plan for context in contexts for query in context.queries.values()]
-    indexed = indexes(queries) if index else []
+    indexed = indexes(queries) if in_sql else []
+    placement: Placement = "record" if in_sql else "series"
+    placements = {name: placement for plan in queries for name in _bars(plan)}
     behind = {name: column for plan in queries for name, column in _behind_keys(plan)}
     return Desired(
         contexts=tuple(context.name for context in contexts),
         topics=tuple(
-            DesiredTopic(spec=s, required=required.get(s.name, ()), behind_keys=behind.get(s.name, ""))
-            for s in wanted_topics(contexts, partitions=partitions, index=index)
+            DesiredTopic(
+                spec=s,
+                required=required.get(s.name, ()),
+                behind_keys=behind.get(s.name, ""),
+                placement=placements.get(s.name),
+            )
+            for s in wanted_topics(contexts, partitions=partitions, in_sql=in_sql)
         ),
         queries=tuple(_query(plan, indexed) for plan in queries),
         indexes=tuple(indexed),
     )
 
 
-def topics_of(plan: Query, *, partitions: int = 1) -> list[TopicSpec]:
+def topics_of(plan: Query, *, partitions: int = 1, in_sql: bool = False) -> list[TopicSpec]:
     """Return the topics that a query reads and writes, its schedule apart."""
-    return query_topics(compile_query(plan), partitions)
+    return query_topics(compile_query(plan), partitions, "record" if in_sql else "series")
 
 
 def _query(plan: Query, indexed: Sequence[Index]) -> DesiredQuery:
@@ -132,6 +142,12 @@ def _query(plan: Query, indexed: Sequence[Index]) -> DesiredQuery:
     )
 
 
+def _bars(plan: Query) -> list[str]:
+    return [naming.bars_topic(plan.context, plan.entity.name, period) for period in plan.frames]
+
+
 def _behind_keys(plan: Query) -> list[tuple[str, str]]:
-    bars = [(naming.bars_topic(plan.context, plan.entity.name, period), "bucket_start") for period in plan.frames]
-    return [*bars, (naming.heartbeat_topic(plan.context, plan.entity.name), "base")]
+    return [
+        *((name, "bucket_start") for name in _bars(plan)),
+        (naming.heartbeat_topic(plan.context, plan.entity.name), "base"),
+    ]

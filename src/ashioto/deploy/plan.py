@@ -112,8 +112,8 @@ def make_plan(request: Request, target: Target) -> Plan:
         UnsupportedError: The engine cannot run a query.
         UsageError: A topic that may be deleted belongs to no context of the request.
     """
-    index = target.engine.kind in SQL_ENGINES
-    desired = desired_state(request.contexts, partitions=request.partitions, index=index)
+    in_sql = target.engine.kind in SQL_ENGINES
+    desired = desired_state(request.contexts, partitions=request.partitions, in_sql=in_sql)
     _check_deletable(request.allow_delete, desired)
     actual = actual_state(target, desired.contexts, others=desired.topic_names, indexes=desired.indexes)
     changes = diff(desired, actual, engine=target.engine.kind, allow_delete=request.allow_delete)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ashioto.bars.placement import PERIOD, placement_of, placement_said
 from ashioto.control.specs import derive_spec
 from ashioto.control.state import heartbeat_state
 from ashioto.control.topics import HB_STATE
@@ -94,8 +95,9 @@ def _of_context(
     newest = {r.query: r for r in standing}
     plans = {query: plan for query, r in newest.items() if (plan := plan_of(r)) is not None}
     wanted: dict[str, TopicSpec] = {}
-    for plan in plans.values():
-        wanted |= {spec.name: spec for spec in topics_of(plan, partitions=partitions)}
+    for query, plan in plans.items():
+        in_sql = newest[query].engine in SQL_ENGINES
+        wanted |= {spec.name: spec for spec in topics_of(plan, partitions=partitions, in_sql=in_sql)}
     indexed = indexes(plan for query, plan in plans.items() if newest[query].engine in SQL_ENGINES)
     wanted |= {index.topic: index.spec(partitions) for index in indexed}
     yield from (topic_finding(spec, actual) for spec in wanted.values())
@@ -135,6 +137,9 @@ def topic_finding(spec: TopicSpec, actual: Actual) -> Finding:
     said += [f"{f.name} is {there[f.name]}, not {f.type}" for f in spec.schema if there.get(f.name, f.type) != f.type]
     if known.spec.retention_ms != spec.retention_ms:
         said.append(f"keeps records {kept(known.spec.retention_ms)}, not {kept(spec.retention_ms)}")
+    is_placed, shall_be = (placement_of(s.schema) for s in (known.spec, spec))
+    if PERIOD in (spec.schema.metadata or {}) and is_placed != shall_be:
+        said.append(f"its bars are placed by {placement_said(is_placed)}, not by {placement_said(shall_be)}")
     said += known.drift
     if said:
         return Finding(object=spec.name, state="drift", detail="; ".join(said), hint="rc infra plan")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from ashioto.bars.placement import placement_of, placement_said
 from ashioto.deploy.changes import TopicChange
 from ashioto.schema.evolution import other_types
 
@@ -129,6 +130,9 @@ def _add_obstacles_of_records(found: _Found, topic: DesiredTopic, known: ActualT
         mine, theirs = (_before(s.schema, topic.behind_keys) for s in (topic.spec, known.spec))
         if mine != theirs:
             found.reasons.append(f"its records are kept by {', '.join(theirs)}, not by {', '.join(mine)}")
+    placed = placement_of(known.spec.schema)
+    if topic.placement not in {None, placed}:
+        found.reasons.append(f"its bars are placed by {placement_said(placed)}, and this engine does it otherwise")
     for name in topic.required:
         if name not in known.spec.schema.names:
             found.reasons.append(f"{name} is new, and there are records without it")
@@ -150,6 +154,8 @@ def _differences(topic: DesiredTopic, known: ActualTopic) -> list[str]:
         found.append("puts the columns in another order")
     if wanted.retention_ms != there.retention_ms:
         found.append(f"keeps records {kept(wanted.retention_ms)}, not {kept(there.retention_ms)}")
+    if topic.placement is not None and placement_of(there.schema) != topic.placement:
+        found.append(f"places bars by {placement_said(topic.placement)}")
     return [*found, *known.drift]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,6 +11,8 @@ import pyarrow as pa
 _M = 0x5BD1E995
 _SEED = 0x9747B28C
 _LOW = 0xFFFFFFFF
+_FEW: Final = 16
+_AT_ONCE: Final = 65_536
 
 
 def murmur2(key: bytes) -> int:
@@ -43,7 +47,7 @@ def partition_of(key: bytes, n: int) -> int:
 
 
 def partitions_of(keys: pa.Array, n: int) -> npt.NDArray[np.int32]:
-    """Return the partition of each key; a key that occurs often is hashed once.
+    """Return the partition of each key; in a dictionary, a key that occurs often is hashed once.
 
     Args:
         keys: Key bytes, binary or dictionary of binary, without nulls; shape (rows,).
@@ -54,7 +58,50 @@ def partitions_of(keys: pa.Array, n: int) -> npt.NDArray[np.int32]:
     """
     if n == 1 or not len(keys):
         return np.zeros(len(keys), dtype=np.int32)
-    coded = keys if pa.types.is_dictionary(keys.type) else keys.dictionary_encode()
-    by_key = [partition_of(key, n) for key in coded.dictionary.to_pylist()]
-    found: npt.NDArray[np.int32] = np.array(by_key, dtype=np.int32)[coded.indices.to_numpy(zero_copy_only=False)]
+    if not pa.types.is_dictionary(keys.type):
+        return _places(keys, n)
+    found: npt.NDArray[np.int32] = _places(keys.dictionary, n)[keys.indices.to_numpy(zero_copy_only=False)]
     return found
+
+
+def _places(keys: pa.Array, n: int) -> npt.NDArray[np.int32]:
+    if len(keys) <= _FEW:
+        return np.array([partition_of(key, n) for key in keys.to_pylist()], dtype=np.int32)
+    return ((_hashes(keys) & 0x7FFFFFFF) % n).astype(np.int32)
+
+
+def _hashes(keys: pa.Array) -> npt.NDArray[np.uint32]:
+    """Return the hash of each key, those of one length together; shape (n,)."""
+    plain = keys.cast(pa.binary())
+    bounds = np.frombuffer(plain.buffers()[1], dtype=np.int32)[plain.offset : plain.offset + len(plain) + 1]
+    data = np.frombuffer(plain.buffers()[2] or b"", dtype=np.uint8)
+    sizes = np.diff(bounds)
+    found = np.empty(len(plain), dtype=np.uint32)
+    for size in np.unique(sizes).tolist():
+        rows = np.flatnonzero(sizes == size)
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            found[some] = _hashed(data[bounds[some].astype(np.int64)[:, None] + np.arange(size)])
+    return found
+
+
+def _hashed(letters: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+    """Return the hash of keys of one length; what `murmur2` does, for all of them at once.
+
+    Args:
+        letters: The bytes of the keys; shape (n, length).
+    """
+    size = letters.shape[1]
+    end = size & ~3
+    m = np.uint32(_M)
+    h = np.full(letters.shape[0], _SEED ^ size, dtype=np.uint32)
+    words = np.ascontiguousarray(letters[:, :end]).view("<u4").astype(np.uint32, copy=False)
+    for at in range(end // 4):
+        k = words[:, at] * m
+        h = h * m ^ (k ^ k >> np.uint32(24)) * m
+    if end < size:
+        for at in range(end, size):
+            h ^= letters[:, at].astype(np.uint32) << np.uint32(8 * (at - end))
+        h *= m
+    h = (h ^ h >> np.uint32(13)) * m
+    return h ^ h >> np.uint32(15)

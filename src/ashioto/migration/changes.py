@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ashioto.bars.keys import bar_keys
+from ashioto.bars.placement import bar_places
 from ashioto.log.base import Batch
-from ashioto.log.partition import partitions_of
 from ashioto.migration.running import BATCH_BYTES
 from ashioto.migration.stored import has_stream, is_real
 from ashioto.schema.arrow import int64_view, key_column
@@ -146,7 +146,8 @@ def batches_of(stored: StoredBars, query: Query, found: Difference, *, back: boo
     size = max(BATCH_BYTES // max(data.nbytes // max(data.num_rows, 1), 1), 1)
     for first in range(0, data.num_rows, size):
         part, stop = data.slice(first, size), first + size
-        places = partitions_of(key_column(query.group_by, part), stored.partitions)
+        names = found.keys.slice(first, part.num_rows)
+        places = bar_places(stored.spec(found.period), key_column(query.group_by, part), names)
         made = []
         for partition in np.unique(places).tolist():
             rows = np.flatnonzero(places == partition)
@@ -154,7 +155,7 @@ def batches_of(stored: StoredBars, query: Query, found: Difference, *, back: boo
             picked = part.take(at)
             made.append(
                 Batch(
-                    topic=stored.topic(found.period), partition=partition, keys=found.keys.slice(first).take(at),
+                    topic=stored.topic(found.period), partition=partition, keys=names.take(at),
                     timestamps=np.ascontiguousarray(int64_view(picked.column("bucket_start"))), data=picked,
                     tombstones=gone[first:stop][rows],
                 )

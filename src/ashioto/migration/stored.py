@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.engines.embedded.sessions import Key
-    from ashioto.log.base import Log, ViewPage
+    from ashioto.log.base import Log, TopicSpec, ViewPage
     from ashioto.period import Period
     from ashioto.schedule.sessions import Flags
 
@@ -37,12 +37,16 @@ class StoredBars:
 
     def __init__(self, log: Log, plan: CompiledQuery) -> None:
         self._log, self._plan = log, plan
-        self.partitions = log.describe(self.topic(plan.query.base)).spec.partitions
+        self._specs = {period: log.describe(self.topic(period)).spec for period in plan.query.frames}
 
     def topic(self, period: Period) -> str:
         """Return the topic of a frame."""
         query = self._plan.query
         return naming.bars_topic(query.context, query.entity.name, period)
+
+    def spec(self, period: Period) -> TopicSpec:
+        """Return how the topic of a frame was made."""
+        return self._specs[period]
 
     def has(self, name: Key) -> bool:
         """Return whether a key has bars in any frame."""

@@ -142,7 +142,8 @@ CREATE STREAM `t_trade_bars_v4_1mo_in` (
 CREATE TABLE `t_trade_bars_v4_1h_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1h_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -189,7 +190,8 @@ CREATE STREAM `t_trade_bars_v4_1h_rows` (
 CREATE TABLE `t_trade_bars_v4_1mo_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1mo_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -234,7 +236,8 @@ CREATE STREAM `t_trade_bars_v4_1mo_rows` (
 CREATE TABLE `t_trade_bars_v4_own_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_own_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -280,7 +283,8 @@ CREATE STREAM `t_trade_bars_v4_own_rows` (
 CREATE TABLE `t_trade_bars_v4_empty_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_empty_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -381,7 +385,8 @@ CREATE STREAM `t_trade_bars_v4_1h_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1h',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -414,7 +419,8 @@ CREATE STREAM `t_trade_bars_v4_1mo_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1mo',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,

@@ -152,7 +152,8 @@ CREATE STREAM `t_order_bars_v4_1mo_in` (
 CREATE TABLE `t_order_bars_v4_1m_fold` WITH (
   KAFKA_TOPIC = 't_order_bars_v4_1m_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -197,7 +198,8 @@ CREATE STREAM `t_order_bars_v4_1m_rows` (
 CREATE TABLE `t_order_bars_v4_1mo_fold` WITH (
   KAFKA_TOPIC = 't_order_bars_v4_1mo_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -240,7 +242,8 @@ CREATE STREAM `t_order_bars_v4_1mo_rows` (
 CREATE TABLE `t_order_bars_v4_own_fold` WITH (
   KAFKA_TOPIC = 't_order_bars_v4_own_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -286,7 +289,8 @@ CREATE STREAM `t_order_bars_v4_own_rows` (
 CREATE TABLE `t_order_bars_v4_empty_fold` WITH (
   KAFKA_TOPIC = 't_order_bars_v4_empty_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -387,7 +391,8 @@ CREATE STREAM `t_order_bars_v4_1m_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.order_bars_1m',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -418,7 +423,8 @@ CREATE STREAM `t_order_bars_v4_1mo_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.order_bars_1mo',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,

@@ -122,7 +122,8 @@ CREATE STREAM `t_trade_bars_v4_1m_in` (
 CREATE TABLE `t_trade_bars_v4_1m_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1m_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -167,7 +168,8 @@ CREATE STREAM `t_trade_bars_v4_1m_rows` (
 CREATE TABLE `t_trade_bars_v4_own_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_own_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -207,7 +209,8 @@ CREATE STREAM `t_trade_bars_v4_own_rows` (
 CREATE TABLE `t_trade_bars_v4_empty_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_empty_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -296,7 +299,8 @@ CREATE STREAM `t_trade_bars_v4_1m_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1m',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,

@@ -294,7 +294,8 @@ CREATE STREAM `t_trade_bars_v4_segment_in` (
 CREATE TABLE `t_trade_bars_v4_1m_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1m_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -341,7 +342,8 @@ CREATE STREAM `t_trade_bars_v4_1m_rows` (
 CREATE TABLE `t_trade_bars_v4_5m_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_5m_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -388,7 +390,8 @@ CREATE STREAM `t_trade_bars_v4_5m_rows` (
 CREATE TABLE `t_trade_bars_v4_1h_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1h_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -435,7 +438,8 @@ CREATE STREAM `t_trade_bars_v4_1h_rows` (
 CREATE TABLE `t_trade_bars_v4_1d_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1d_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -480,7 +484,8 @@ CREATE STREAM `t_trade_bars_v4_1d_rows` (
 CREATE TABLE `t_trade_bars_v4_1w_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1w_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -525,7 +530,8 @@ CREATE STREAM `t_trade_bars_v4_1w_rows` (
 CREATE TABLE `t_trade_bars_v4_1mo_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1mo_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -570,7 +576,8 @@ CREATE STREAM `t_trade_bars_v4_1mo_rows` (
 CREATE TABLE `t_trade_bars_v4_own_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_own_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -636,7 +643,8 @@ CREATE STREAM `t_trade_bars_v4_own_rows` (
 CREATE TABLE `t_trade_bars_v4_empty_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_empty_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -777,7 +785,8 @@ CREATE STREAM `t_trade_bars_v4_1m_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1m',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -810,7 +819,8 @@ CREATE STREAM `t_trade_bars_v4_5m_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_5m',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -843,7 +853,8 @@ CREATE STREAM `t_trade_bars_v4_1h_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1h',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -876,7 +887,8 @@ CREATE STREAM `t_trade_bars_v4_1d_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1d',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -909,7 +921,8 @@ CREATE STREAM `t_trade_bars_v4_1w_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1w',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -942,7 +955,8 @@ CREATE STREAM `t_trade_bars_v4_1mo_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1mo',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,

@@ -171,7 +171,8 @@ CREATE STREAM `t_trade_bars_v4_1h_in` (
 CREATE TABLE `t_trade_bars_v4_5m_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_5m_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -222,7 +223,8 @@ CREATE STREAM `t_trade_bars_v4_5m_rows` (
 CREATE TABLE `t_trade_bars_v4_1h_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_1h_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -273,7 +275,8 @@ CREATE STREAM `t_trade_bars_v4_1h_rows` (
 CREATE TABLE `t_trade_bars_v4_own_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_own_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -319,7 +322,8 @@ CREATE STREAM `t_trade_bars_v4_own_rows` (
 CREATE TABLE `t_trade_bars_v4_empty_fold` WITH (
   KAFKA_TOPIC = 't_trade_bars_v4_empty_fold',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  RETENTION_MS = 3153600000000
 ) AS
 SELECT
   `_key` AS `_key`,
@@ -426,7 +430,8 @@ CREATE STREAM `t_trade_bars_v4_5m_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_5m',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,
@@ -466,7 +471,8 @@ CREATE STREAM `t_trade_bars_v4_1h_bars` WITH (
   KEY_FORMAT = 'KAFKA',
   VALUE_FORMAT = 'AVRO',
   VALUE_AVRO_SCHEMA_FULL_NAME = 'ashioto.t.trade_bars_1h',
-  TIMESTAMP = '`bucket_start`'
+  TIMESTAMP = '`bucket_start`',
+  RETENTION_MS = -1
 ) AS
 SELECT
   CONCAT_WS(CHR(31), `f`.`key_text`, LPAD(CAST(`f`.`bucket_start` AS VARCHAR), 13, '0')) AS `_key`,

@@ -98,7 +98,7 @@ def test_without_continuous_bars_there_are_no_heartbeats() -> None:
 
 
 def test_a_schedule_has_an_index_where_the_engine_speaks_sql() -> None:
-    added = by_name(wanted_topics([trading()], partitions=4, index=True))
+    added = by_name(wanted_topics([trading()], partitions=4, in_sql=True))
     plain = by_name(wanted_topics([trading()], partitions=4))
     assert added.keys() - plain.keys() == {"trading.hours_by_day"}
     index = added["trading.hours_by_day"]
@@ -109,7 +109,7 @@ def test_a_schedule_has_an_index_where_the_engine_speaks_sql() -> None:
 def test_what_is_always_open_has_no_index() -> None:
     context = ao.Context("trading")
     context.events(Rate).tumbling(Rate.at, Period.minutes(5)).select(ticks=ao.count()).to_query(name="counts")
-    assert wanted_topics([context], index=True) == wanted_topics([context])
+    assert wanted_topics([context], in_sql=True) == wanted_topics([context])
 
 
 def test_a_schedule_that_is_read_in_two_ways_has_no_one_index() -> None:
@@ -127,7 +127,7 @@ def test_a_schedule_that_is_read_in_two_ways_has_no_one_index() -> None:
     )
     wanted_topics([context])
     with pytest.raises(DefinitionError, match=r"by open, late, market_date, and another query by open, close"):
-        wanted_topics([context], index=True)
+        wanted_topics([context], in_sql=True)
 
 
 def test_the_topics_of_ashioto_itself_are_there_once_whatever_is_declared() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from ashioto.bars.placement import PERIOD, Placement, placed
 from ashioto.deploy.actual import Actual, ActualTopic
 from ashioto.deploy.desired import Desired, DesiredTopic
 from ashioto.deploy.topic_diff import topic_changes
@@ -134,6 +135,30 @@ def test_bars_whose_key_columns_change_are_blocked_once_there_are_bars() -> None
     assert only(wanted, BARS).action == "alter"
     more = DesiredTopic(spec=with_column(BARS, "close", pa.int64()), behind_keys="bucket_start")
     assert only(more, BARS, records=True).action == "alter"
+
+
+def test_bars_that_another_engine_has_placed_are_blocked_once_there_are_bars() -> None:
+    here = replace(BARS, schema=placed(noted(BARS.schema), "series"))
+    there = replace(BARS, schema=placed(noted(BARS.schema), "record"))
+    cases: list[tuple[Placement, TopicSpec, str]] = [
+        ("record", here, "the key of their series"),
+        ("series", there, "their whole key"),
+    ]
+    for wanted, known, said in cases:
+        declared = DesiredTopic(spec=BARS, placement=wanted)
+        change = only(declared, known, records=True)
+        assert change.gravity == "blocked"
+        assert change.reason == f"its bars are placed by {said}, and this engine does it otherwise"
+        assert change.hint.startswith("--allow-delete t.rate_bars_1m")
+        assert only(declared, known, records=True, allow=BARS.name).action == "recreate"
+        assert only(declared, known).action == "alter"
+    kept: list[tuple[Placement, TopicSpec]] = [("series", here), ("record", there), ("record", BARS)]
+    for wanted, known in kept:
+        assert only(DesiredTopic(spec=BARS, placement=wanted), known, records=True).action == "keep"
+
+
+def noted(schema: pa.Schema) -> pa.Schema:
+    return schema.with_metadata({PERIOD: b"1m"})
 
 
 def test_nobody_is_told_to_rename_a_hidden_column() -> None:

@@ -27,7 +27,7 @@ def test_partition_is_the_positive_hash_modulo_the_number_of_partitions() -> Non
     assert partition_of(b"foobar", 1000) == (-790332482 & 0x7FFFFFFF) % 1000
 
 
-@given(keys=st.lists(st.binary(max_size=12), max_size=30), n=st.integers(1, 64), coded=st.booleans())
+@given(keys=st.lists(st.binary(max_size=12), max_size=60), n=st.integers(1, 64), coded=st.booleans())
 def test_columns_give_the_partition_of_each_key(keys: list[bytes], n: int, *, coded: bool) -> None:
     column = pa.array(keys, pa.binary())
     found = partitions_of(column.dictionary_encode() if coded else column, n)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ashioto.bars.algebra import COUNT, CUT, DAY, FIRST_AT, FIRST_SEQ, FIXED, LAST_AT, LAST_SEQ, START
+from ashioto.bars.placement import PERIOD
 from ashioto.engines.embedded.evaluate import Value, either, evaluate, floats
 from ashioto.engines.embedded.imported import GIVEN, HISTORY, IMPORTED
 from ashioto.errors import DecimalOverflowError
@@ -93,7 +94,7 @@ def bar_schema(plan: CompiledQuery, period: Period) -> pa.Schema:
     columns += [pa.field(name, kind) for name, _, kind in _ENVELOPE]
     columns += [pa.field("source_cut", pa.int64()), pa.field("origin", pa.string())]
     columns += [pa.field(name, arrow_type(_hidden_type(plan, slot))) for name, slot in plan.hidden]
-    return pa.schema(columns, metadata={b"ashioto.period": period.kind.encode()})
+    return pa.schema(columns, metadata={PERIOD: period.kind.encode()})
 
 
 def bar_table(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ashioto import naming
 from ashioto.bars.keys import bar_keys
+from ashioto.bars.placement import placed
 from ashioto.control.topics import HEARTBEATS_KEPT_MS, control_topics, marker_schema
 from ashioto.engines.embedded.output import bar_schema
 from ashioto.log.base import Batch, TopicSpec
@@ -17,6 +18,7 @@ from ashioto.log.dead_letters import DEAD_LETTERS, DEAD_SCHEMA
 from ashioto.schema.arrow import int64_view, storage_schema
 
 if TYPE_CHECKING:
+    from ashioto.bars.placement import Placement
     from ashioto.engines.embedded.plan import CompiledQuery
     from ashioto.logical.nodes import Query
     from ashioto.period import Period
@@ -49,8 +51,14 @@ def late_schema(query: Query) -> pa.Schema:
     return storage_schema(query.entity).append(pa.field("reason", pa.string()))
 
 
-def query_topics(plan: CompiledQuery, partitions: int) -> list[TopicSpec]:
-    """Return every topic a query reads or writes, its schedule apart."""
+def query_topics(plan: CompiledQuery, partitions: int, placement: Placement = "series") -> list[TopicSpec]:
+    """Return every topic a query reads or writes, its schedule apart.
+
+    Args:
+        plan: The query.
+        partitions: How many partitions ticks, heartbeats and bars get.
+        placement: What places bars.
+    """
     query = plan.query
     context, entity = query.context, query.entity.name
     ticks = TopicSpec(
@@ -63,7 +71,7 @@ def query_topics(plan: CompiledQuery, partitions: int) -> list[TopicSpec]:
     bars = [
         TopicSpec(
             name=naming.bars_topic(context, entity, period), partitions=partitions, cleanup="compact",
-            schema=bar_schema(plan, period), retention_ms=None,
+            schema=placed(bar_schema(plan, period), placement), retention_ms=None,
         )
         for period in query.frames
     ]  # fmt: skip

@@ -11,10 +11,17 @@ from ashioto.engines.sql.types import TEXT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ashioto.engines.sql.statements import Option
+    from ashioto.engines.sql.statements import KeyRole, Option
 
 RECORD_KEY: Final = "_key"
 """Column of the record's key; no column of a user begins with `_`."""
+
+_WHOLE: Final[list[tuple[str, str | int]]] = [
+    ("sink.buffer-flush.max-rows", "1000000000"),
+    ("sink.buffer-flush.interval", "100 ms"),
+]
+"""A row that changes comes as its end and its new form, of which the first would be written as a deletion. Both come at
+once, so where rows wait for a moment, and never for their number, only the second is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +80,7 @@ class Reach:
         options: list[Option] = [*self._options("upsert-kafka" if keyed else "kafka", topic)]
         options += [("value.avro-confluent.subject", f"{self.prefix}{topic}-value")]
         options += [("value.avro-confluent.schema", schema)]
-        if not keyed:
-            options.append(("key.fields", RECORD_KEY))
+        options += _WHOLE if keyed else [("key.fields", RECORD_KEY)]
         held = (_key("primary" if keyed else ""), *columns)
         return Create(kind="stream", name=name, columns=held, options=tuple(options))
 
@@ -90,5 +96,5 @@ class Reach:
         return tuple(said.items())
 
 
-def _key(role: Any = "") -> ColumnDef:
+def _key(role: KeyRole = "") -> ColumnDef:
     return ColumnDef(name=RECORD_KEY, type=TEXT, key=role)

@@ -23,7 +23,7 @@ from ashioto.engines.sql.atoms import atom_at, atom_session_key, stamped_atoms
 from ashioto.engines.sql.pipeline import BEATS, FOLDED, TICKS, Pipeline, build_pipeline
 from ashioto.engines.sql.printer import Printer
 from ashioto.engines.sql.sessions import KEY, SESSION_TYPE, SESSIONS
-from ashioto.engines.sql.stamp import TickSource, tick_column
+from ashioto.engines.sql.stamp import Stamp, TickSource, tick_column
 from ashioto.engines.sql.statements import (
     ColumnDef,
     CreateView,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from ashioto.control.applied import Registration
     from ashioto.engines.sql.fold import Fold
     from ashioto.engines.sql.layout import Layout, Value
-    from ashioto.engines.sql.stamp import Stamp
     from ashioto.engines.sql.types import SqlType
     from ashioto.log.base import TopicSpec
     from ashioto.logical.nodes import DataType, Query
@@ -56,6 +55,8 @@ OFFSET: Final = "_offset"
 NEWEST: Final = "_newest"
 """Column of the ticks: the newest time of a tick of the key so far, ms; never ahead of the clock."""
 _READ: Final = "_read"
+SLICE_MS: Final = 500
+"""Ticks that are read within so much time are folded before anything else is done with them, ms."""
 _SESSION: Final = "s"
 _ATOM: Final = "a"
 _ROW: Final = "i"
@@ -121,10 +122,9 @@ def script(registration: Registration, reach: Reach, *, since_ms: int | None = N
 
 def _definitions(line: Pipeline, reach: Reach) -> list[Statement]:
     layout, name = line.layout, line.name
-    made = _tick_tables(line, reach)
+    made = [*_tick_tables(line, reach), _counted(line), _atoms(line)]
     if layout.join is not None:
         made += _session_tables(line, reach)
-    made += [_counted(line), _atoms(line)]
     stamped = [_of_atoms(line)]
     if line.markers is not None:
         made += [_beat_table(line, reach), reach.source(f"{name}_carry", f"{name}_carry", _carry_columns(line))]
@@ -153,7 +153,7 @@ def _tick_tables(line: Pipeline, reach: Reach) -> list[Statement]:
     now = infix("*", Call("now_s", ()), Const(1000))
     said = call("max", call("least", column(TICKS, query.entity.timestamp or ""), now))
     so_far = SoFar(said, key=column(TICKS, RECORD_KEY), order=column(TICKS, _READ))
-    held = [RECORD_KEY, OFFSET, *(c.name for c in query.entity.columns)]
+    held = [RECORD_KEY, OFFSET, _READ, *(c.name for c in query.entity.columns)]
     select = Select(
         columns=(*((column(TICKS, own), own) for own in held), (so_far, NEWEST)),
         source=From(source=f"{name}_read", alias=TICKS),
@@ -190,19 +190,21 @@ def _beat_type(kind: str) -> SqlType:
 
 
 def _session_tables(line: Pipeline, reach: Reach) -> list[Statement]:
+    """Name the days of the schedule, and atoms beside the day that they are of."""
     frame = line.query.time_frame
     topic = naming.by_day_topic(line.query.context, "" if frame is None else frame.schedule.name)
     held = ColumnDef(name=SESSIONS, type=array(SESSION_TYPE))
-    fields = tuple(name for name, _ in SESSION_TYPE.fields)
-    columns = [(column("d", KEY), KEY), *((column("x", name), name) for name in fields)]
+    found = infix("=", atom_session_key(line.layout, _ATOM), column("d", KEY))
+    names = [RECORD_KEY, cols.ATOM, *(name for name, _ in line.layout.groups())]
+    names += [name for name, _ in line.layout.partials()]
     select = Select(
-        columns=tuple(columns),
-        source=From(source=f"{line.name}_days", alias="d"),
-        join=Unnest(array=column("d", SESSIONS), alias="x", fields=fields),
+        columns=(*((column(_ATOM, name), name) for name in names), (column("d", SESSIONS), SESSIONS)),
+        source=From(source=f"{line.name}_atoms", alias=_ATOM, kept_ms=kept_ms(line.query)),
+        join=InnerJoin(to=From(source=f"{line.name}_days", alias="d", kept_ms=0), on=found),
     )
     return [
         reach.latest(f"{line.name}_days", topic, KEY, [held]),
-        CreateView(name=f"{line.name}_sessions", selects=(select,)),
+        CreateView(name=f"{line.name}_dated", selects=(select,)),
     ]
 
 
@@ -211,7 +213,8 @@ def _counted(line: Pipeline) -> Statement:
     if line.atoms is None:
         raise TypeError(f"{line.name} has no atoms")
     at = tick_column(line.layout, TICKS, line.query.entity.timestamp or "").sql
-    columns = [(line.ticks.key, RECORD_KEY), (atom_at(line.atoms, at), cols.ATOM), *_columns(line.ticks.values)]
+    columns = [(line.ticks.key, RECORD_KEY), (atom_at(line.atoms, at), cols.ATOM), (column(TICKS, _READ), _READ)]
+    columns += _columns(line.ticks.values)
     where = both(_in_time(line), line.ticks.where)
     source = From(source=f"{line.name}_ticks", alias=TICKS)
     return CreateView(
@@ -220,12 +223,14 @@ def _counted(line: Pipeline) -> Statement:
 
 
 def _atoms(line: Pipeline) -> Statement:
+    """Fold the ticks of an atom that are read within a slice of time: rows that never change any more."""
     if line.atoms is None:
         raise TypeError(f"{line.name} has no atoms")
     group = (column(_ROW, RECORD_KEY), column(_ROW, cols.ATOM))
     columns = ((group[0], RECORD_KEY), (group[1], cols.ATOM), *_columns(line.atoms.values))
-    source = From(source=f"{line.name}_counted", alias=_ROW, kept_ms=kept_ms(line.query))
-    select = Select(columns=columns, source=source, group_by=group)
+    source = From(source=f"{line.name}_counted", alias=_ROW, sliced=(_READ, SLICE_MS))
+    slices = (column(_ROW, "window_start"), column(_ROW, "window_end"))
+    select = Select(columns=columns, source=source, group_by=(*slices, *group))
     return CreateView(name=f"{line.name}_atoms", selects=(select,))
 
 
@@ -235,26 +240,26 @@ def kept_ms(query: Query) -> int:
 
 
 def _of_atoms(line: Pipeline) -> Select:
+    """Return the atoms that a session of their day holds; all where the market is always open."""
     layout = line.layout
-    join = None
-    kept = None
-    if layout.join is not None:
-        at, kept = column(_ATOM, cols.ATOM), kept_ms(line.query)
-        found = infix("=", atom_session_key(layout, _ATOM), column(_SESSION, KEY))
-        inside = [infix(">=", at, column(_SESSION, "open_ms")), infix("<", at, column(_SESSION, "close_ms"))]
-        join = InnerJoin(to=From(source=f"{line.name}_sessions", alias=_SESSION, kept_ms=0), on=both(found, *inside))
-    rows = stamped_atoms(
-        layout,
-        _ATOM,
-        column(_ATOM, RECORD_KEY),
-        None if join is None else lambda name: column(_SESSION, name),
+    key, at = column(_ATOM, RECORD_KEY), column(_ATOM, cols.ATOM)
+    if layout.join is None:
+        rows = stamped_atoms(layout, _ATOM, key, None)
+        return _rows(rows, From(source=f"{line.name}_atoms", alias=_ATOM))
+    rows = stamped_atoms(layout, _ATOM, key, lambda name: column(_SESSION, name))
+    fields = tuple(name for name, _ in SESSION_TYPE.fields)
+    inside = both(infix(">=", at, column(_SESSION, "open_ms")), infix("<", at, column(_SESSION, "close_ms")))
+    return Select(
+        columns=((rows.key, RECORD_KEY), *_columns(rows.values)),
+        source=From(source=f"{line.name}_dated", alias=_ATOM),
+        join=Unnest(array=column(_ATOM, SESSIONS), alias=_SESSION, fields=fields),
+        where=inside,
     )
-    columns = ((rows.key, RECORD_KEY), *_columns(rows.values))
-    return Select(columns=columns, source=From(source=f"{line.name}_atoms", alias=_ATOM, kept_ms=kept), join=join)
 
 
 def _rows(rows: Stamp, source: From) -> Select:
-    return Select(columns=((rows.key, RECORD_KEY), *_columns(rows.values)), source=source, where=rows.where)
+    where = None if rows.where == Const(value=True) else rows.where
+    return Select(columns=((rows.key, RECORD_KEY), *_columns(rows.values)), source=source, where=where)
 
 
 def _carry_columns(line: Pipeline) -> list[ColumnDef]:

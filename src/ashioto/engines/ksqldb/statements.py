@@ -8,6 +8,7 @@ window of a millisecond is one bucket, of whatever length.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from ashioto.engines.sql.statements import Option
     from ashioto.logical.nodes import Query
 
+FOR_EVER: Final = -1
+"""Of topics that ashioto declares; what goes into one must say the same, or the server refuses it."""
+FOLDED_KEPT_MS: Final = 100 * 365 * DAY_MS
+"""Folded rows are compacted, and deleted by the time of their bucket: too late for anybody who sends old ticks."""
 RECORD_KEY: Final = "_key"
 """Column of the record's key; no column of a user begins with `_`."""
 _SESSION: Final = "s"
@@ -59,24 +64,33 @@ _MARKER_TYPES: Final = {
 }  # fmt: skip
 
 
-def script(registration: Registration, *, schema_ids: Mapping[str, int] | None = None) -> list[str]:
+def script(
+    registration: Registration, *, schema_ids: Mapping[str, int] | None = None, prefix: str = ""
+) -> list[str]:  # fmt: skip
     """Return the statements of a version as text, in the order in which they are sent.
 
     Args:
         registration: The version.
         schema_ids: Number of the registered schema of each bars topic; a topic without one gets the name of its record.
+        prefix: Stands before the names of topics on the cluster.
 
     Raises:
         UnsupportedError: ksqlDB cannot run the query; says why, and the way out.
     """
+    return texts(statements(registration, schema_ids=schema_ids, prefix=prefix))
+
+
+def texts(made: Sequence[Statement]) -> list[str]:
+    """Return statements as text."""
     printer = Printer(KSQLDB)
-    return [printer.statement(statement) for statement in statements(registration, schema_ids=schema_ids)]
+    return [printer.statement(statement) for statement in made]
 
 
 def statements(
     registration: Registration,
     *,
     schema_ids: Mapping[str, int] | None = None,
+    prefix: str = "",
     opens_known: bool | None = None,
 ) -> list[Statement]:
     """Return the statements of a version, in the order in which they are sent.
@@ -84,6 +98,7 @@ def statements(
     Args:
         registration: The version.
         schema_ids: Number of the registered schema of each bars topic; a topic without one gets the name of its record.
+        prefix: Stands before the names of topics on the cluster.
         opens_known: Whether heartbeats say when their session opened; None means as their columns say.
 
     Raises:
@@ -101,18 +116,61 @@ def statements(
         made += _folding(line, fold)
     for name, rows in line.carries.items():
         made.append(_insert(line, rows, From(source=f"{line.name}_{name}_rows", alias=FOLDED), keyed=True))
-    return [*made, *(_bars(line, each, schema_ids or {}) for each in line.publications)]
+    made += [_bars(line, each, schema_ids or {}) for each in line.publications]
+    return [_prefixed(statement, prefix) for statement in made] if prefix else made
+
+
+def rehearsed(made: Sequence[Statement], there: Mapping[str, int]) -> list[Statement]:
+    """Return statements as they can be checked before the topics are there that they read.
+
+    Args:
+        made: Statements in the order in which they are sent.
+        there: Topics that are there, and how many partitions each has.
+    """
+    own = {_topic(statement) for statement in made if isinstance(statement, CreateAs)}
+    read = [_topic(statement) for statement in made if isinstance(statement, Create)]
+    partitions = max((there[topic] for topic in read if topic in there), default=1)
+    return [
+        replace(s, options=(*s.options, ("PARTITIONS", partitions)))
+        if isinstance(s, Create) and _topic(s) not in own and _topic(s) not in there
+        else s
+        for s in made
+    ]
+
+
+def _topic(statement: Create | CreateAs) -> str:
+    return str(dict(statement.options)["KAFKA_TOPIC"])
+
+
+def _prefixed(statement: Statement, prefix: str) -> Statement:
+    if not isinstance(statement, Create | CreateAs):
+        return statement
+    options = tuple((n, f"{prefix}{v}" if n == "KAFKA_TOPIC" else v) for n, v in statement.options)
+    return replace(statement, options=options)
 
 
 def drops(made: Sequence[Statement]) -> list[Drop]:
     """Return the statements that remove what others made, what reads something before what is read.
 
-    The queries that insert must have been terminated before.
+    The queries must have been terminated before. Topics go that nobody but these queries has to do with.
 
     Args:
         made: Statements in the order in which they were sent.
     """
-    return [Drop(kind=s.kind, name=s.name) for s in reversed(made) if isinstance(s, Create | CreateAs)]
+    return [
+        Drop(kind=s.kind, name=s.name, with_topic=isinstance(s, CreateAs) and is_own(s.name))
+        for s in reversed(made)
+        if isinstance(s, Create | CreateAs)
+    ]
+
+
+def is_own(name: str) -> bool:
+    """Return whether the topic of a stream or table is of a version alone.
+
+    >>> is_own("t_bars_v1_5m_fold"), is_own("t_bars_v1_5m_bars")
+    (True, False)
+    """
+    return name.endswith(("_stamped", "_fold"))
 
 
 def check_names(query: Query) -> None:
@@ -222,7 +280,12 @@ def _folding(line: Pipeline, fold: Fold) -> list[Statement]:
     rows = [ColumnDef(name=cols.KEY_TEXT, type=TEXT), ColumnDef(name=cols.BUCKET, type=BIGINT)]
     rows += [ColumnDef(name=value.name, type=value.type) for value in fold.values]
     return [
-        CreateAs(kind="table", name=topic, options=(("KAFKA_TOPIC", topic), *_KEYED), select=select),
+        CreateAs(
+            kind="table",
+            name=topic,
+            select=select,
+            options=(("KAFKA_TOPIC", topic), *_KEYED, ("RETENTION_MS", FOLDED_KEPT_MS)),
+        ),
         Create(kind="stream", name=f"{begin}_rows", columns=tuple(rows), options=(("KAFKA_TOPIC", topic), *_KEYLESS)),
     ]
 
@@ -238,7 +301,9 @@ def _bars(line: Pipeline, bars: Publication, schema_ids: Mapping[str, int]) -> C
         where=bars.where,
         partition_by=bars.key,
     )
-    options: tuple[Option, ...] = (("KAFKA_TOPIC", bars.topic), *_KEYED, schema, ("TIMESTAMP", quoted("bucket_start")))
+    options: tuple[Option, ...] = (
+        ("KAFKA_TOPIC", bars.topic), *_KEYED, schema, ("TIMESTAMP", quoted("bucket_start")), ("RETENTION_MS", FOR_EVER),
+    )  # fmt: skip
     return CreateAs(kind="stream", name=f"{begin}_bars", options=options, select=select)
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ashioto.engines.sql.dialect import Dialect
-    from ashioto.engines.sql.statements import ColumnDef, Option, Select, Window
+    from ashioto.engines.sql.statements import ColumnDef, From, Option, Select, Window
 
     Join = LeftJoin | InnerJoin | Unnest
     from ashioto.engines.sql.types import SqlType
@@ -156,7 +156,8 @@ class Printer:
                 inner = "\n".join(map(self.statement, node.inserts))
                 return f"EXECUTE STATEMENT SET BEGIN\n{inner}\nEND;"
             case Drop():
-                return f"DROP {self._kind(node.kind)} IF EXISTS {self.name(node.name)};"
+                topic = " DELETE TOPIC" if node.with_topic else ""
+                return f"DROP {self._kind(node.kind)} IF EXISTS {self.name(node.name)}{topic};"
             case Terminate():
                 return f"TERMINATE {self.name(node.query)};"
             case _:
@@ -175,7 +176,7 @@ class Printer:
         """Return a query."""
         columns = ",\n".join(f"  {self.expression(value)} AS {self.name(name)}" for value, name in node.columns)
         lines = [f"SELECT{self._hints(node)}\n{columns}"]
-        lines.append(f"FROM {self.name(node.source.source)} {self.name(node.source.alias)}")
+        lines.append(f"FROM {self._from(node.source)}")
         if node.join is not None:
             lines.append(self._join(node.join))
         if node.window is not None:
@@ -187,6 +188,12 @@ class Printer:
         if node.partition_by is not None:
             lines.append(f"PARTITION BY {self.expression(node.partition_by)}")
         return "\n".join([*lines, *([self.dialect.emit] if self.dialect.emit else [])])
+
+    def _from(self, node: From) -> str:
+        if node.sliced is None:
+            return f"{self.name(node.source)} {self.name(node.alias)}"
+        by, size = self.name(node.sliced[0]), f"{node.sliced[1] / 1000:.3f}"
+        return f"TABLE(TUMBLE(TABLE {self.name(node.source)}, DESCRIPTOR({by}), INTERVAL '{size}' SECOND)) {self.name(node.alias)}"
 
     def _join(self, node: Join) -> str:
         if isinstance(node, Unnest):

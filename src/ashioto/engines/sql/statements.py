@@ -65,6 +65,8 @@ class From:
         source: Its name.
         alias: Its alias.
         kept_ms: How long the engine remembers its rows, where a query says that; None means as the engine is set.
+        sliced: Column of when rows were read, and how much of that time is taken together, ms; the rows then have
+            `window_start` and `window_end`. None means row by row.
 
     >>> From(source="ticks", alias="t").alias
     't'
@@ -73,6 +75,7 @@ class From:
     source: str
     alias: str
     kept_ms: int | None = None
+    sliced: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,12 +221,18 @@ class StatementSet:
 class Drop:
     """Removes a stream or table.
 
+    Args:
+        kind: What it is.
+        name: Its name.
+        with_topic: Whether its topic is deleted as well.
+
     >>> Drop(kind="stream", name="stamped").kind
     'stream'
     """
 
     kind: SourceKind
     name: str
+    with_topic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
