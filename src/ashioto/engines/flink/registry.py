@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
 from ashioto.engines.flink.folder import newest_checkpoint
-from ashioto.engines.flink.identity import JobId, minute_of, owner_of, sql_of
+from ashioto.engines.flink.identity import JobId, group_of, minute_of, owner_of, sql_of
 from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.standing import Standing
 from ashioto.engines.flink.statements import script
@@ -232,7 +232,7 @@ class FlinkEngine:
         return max(mine, key=lambda one: (not one[0].ended, one[1].attempt))[0] if mine else None
 
     def _group(self, registration: Registration) -> str:
-        return f"{self._options.reach.prefix}{'-'.join(('ashioto', *self._env, registration.name))}"
+        return f"{self._options.reach.prefix}{group_of(self._env, registration.name)}"
 
 
 def _source(registration: Registration) -> str:
