@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.standing import Standing
 from ashioto.engines.flink.statements import script
 from ashioto.engines.sql.reading import Reading
-from ashioto.errors import AshiotoError, EngineError, UnknownTopicError, UnsupportedError
+from ashioto.errors import AshiotoError, EngineError, InputError, UnknownTopicError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +125,8 @@ class FlinkEngine:
         for job, _ in self._mine(registration, self._jobs.all()):
             if not job.ended:
                 self._jobs.stop(job.id, self._options.savepoints)
-        self._delete(self._made(registration).topics)
+        with suppress(UnsupportedError, InputError):  # a plan of another ashioto: what its topics are is not known here
+            self._delete(self._made(registration).topics)
 
     def progress(self, registration: Registration) -> Mapping[int, int] | None:
         """Return up to which offset of each partition a version has read, or None when it has not begun.
