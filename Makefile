@@ -20,7 +20,7 @@ demo-kafka: $(STAMP)
 	$(BIN)/python -m ashioto.cli.demo_kafka
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 -q -m "not alone" --cov=ashioto --cov-report=
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not alone" --cov=ashioto --cov-report=
 	$(BIN)/python -m pytest -q -m alone --cov=ashioto --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
 simulate: $(STAMP)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.engine_contract import HOURLY, MINUTES, EngineContract, EngineUnderTest, market
-from tests.support_engine import trade
+from tests.contract.engine_contract import HIGHER, HOURLY, MINUTES, EngineContract, EngineUnderTest, market
+from tests.support_engine import MINUTE, trade
 from tests.support_host import ENV
 from tests.support_kafka_log import open_kafka_log
 from tests.support_roles import CLOCK, wait_until
@@ -19,7 +19,7 @@ from ashioto.control.applied import registrations
 from ashioto.engines.flink.options import flink_options, open_gateway, open_jobs
 from ashioto.engines.flink.registry import FlinkEngine
 from ashioto.engines.sql.index import indexes
-from ashioto.errors import UnsupportedError
+from ashioto.errors import AshiotoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +103,7 @@ class TestFlinkEngine(EngineContract):
                 engine=running.engine, market=running.market, turn=running.turn, leave=running.leave
             )  # fmt: skip
             running.leave()
+            running.engine.close()
 
     def test_without_a_process_a_query_waits_and_goes_on_with_the_next(self, site: EngineUnderTest) -> None:
         """A job that has ended is told, and goes on once it is registered again: that is what `rc infra apply` does."""
@@ -118,9 +119,24 @@ class TestFlinkEngine(EngineContract):
         assert site.stand(version).state == "running"
         assert [row["ticks"] for row in site.market.bars("1m")] == [1]
 
+    def test_a_changed_version_takes_over_from_the_start(self, site: EngineUnderTest) -> None:
+        """Bars that the version before has made and the new one does not stay: a job knows nothing of them."""
+        first, second = site.version(), site.version(HIGHER, 2)
+        site.register(first)
+        site.market.send(trade("A", 0, 1), trade("A", MINUTE, 2, lots=2), trade("A", MINUTE, 3))
+        site.turn()
+        site.check_bars("1m", (0, 1), (MINUTE, 2))
+        site.register(second)
+        site.turn()
+        site.stop(first)
+        site.turn()
+        assert site.engine.progress(second) == site.sent
+        assert [found.name for found in site.engine.inspect([replace(first, state="stopped"), second])] == [second.name]
+        site.check_bars("1m", (0, 1), (MINUTE, 1))
+
     def test_a_plan_that_cannot_run_fails_and_the_others_go_on(self, site: EngineUnderTest) -> None:
         bad, good = replace(site.version(), plan="{}"), site.version(HOURLY)
-        with pytest.raises(UnsupportedError, match="no plan"):
+        with pytest.raises(AshiotoError, match="no plan"):
             site.engine.register(bad)
         site.register(good)
         site.market.send(trade("A", 0, 1))
@@ -132,7 +148,7 @@ class TestFlinkEngine(EngineContract):
         first = site.version()
         site.register(first)
         site.turn()
-        with pytest.raises(UnsupportedError, match="no plan"):
+        with pytest.raises(AshiotoError, match="no plan"):
             site.engine.register(replace(site.version(version=2), plan="{}"))
         site.market.send(trade("A", 0, 1))
         site.turn()

@@ -60,8 +60,11 @@ def place_of(config: Config) -> Place:
     from ashioto.deploy.acls import Place
     from ashioto.engines.base import SQL_ENGINES
 
-    index = config.engine.kind in SQL_ENGINES
-    return Place(env=(config.project.env, config.project.cluster), prefix=config.log.prefix, index=index)
+    kind = config.engine.kind
+    return Place(
+        env=(config.project.env, config.project.cluster), prefix=config.log.prefix, index=kind in SQL_ENGINES,
+        flink=kind == "flink",
+    )  # fmt: skip
 
 
 def kafka_of(project: Project) -> KafkaLog:

@@ -10,6 +10,7 @@ from ashioto.control.roles import engine_role, heartbeat_role, infra_role, migra
 from ashioto.control.sharing import engine_group
 from ashioto.control.topics import APPLIED, HB_SPECS, HB_STATE, MIGRATE_JOBS
 from ashioto.engines.embedded.topics import DEV_CLOCK, OFFSETS
+from ashioto.engines.flink.identity import group_of
 from ashioto.engines.sql.index import indexes
 from ashioto.errors import UsageError
 from ashioto.log.dead_letters import DEAD_LETTERS
@@ -76,12 +77,14 @@ class Place:
         prefix: Stands before the name of every topic and transaction on the cluster.
         transactions: What the ids of transactions begin with after it.
         index: Whether schedules have an index; who writes them looks for it in any case.
+        flink: Whether the engine is a Flink cluster: its user plays the role `engine`.
     """
 
     env: tuple[str, str]
     prefix: str = ""
     transactions: str = "ashioto"
     index: bool = False
+    flink: bool = False
 
 
 def rights(contexts: Sequence[Context], place: Place, *, roles: Sequence[str] = ROLES) -> list[Right]:
@@ -163,6 +166,11 @@ class _Topics:
         )
 
     @property
+    def own(self) -> list[str]:
+        """How names of topics begin that only versions of queries use, in Flink."""
+        return [f"{context}_{query}_v" for context, query in self.queries]
+
+    @property
     def all(self) -> frozenset[str]:
         return self.entities | self.sources | self.schedules | self.beats | self.bars | self.late
 
@@ -180,6 +188,11 @@ def _free(place: Place) -> _Rule:
     return _transactions(place, [FREE], "prefixed")
 
 
+def _flink_groups(place: Place, *operations: Operation) -> _Rule:
+    """Let somebody use the groups by which jobs tell how far they have read."""
+    return "group", [group_of(place.env, "")], operations, "prefixed"
+
+
 def _infra(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([f"{context}." for context in topics.contexts], (*MAKE, "DELETE"), "prefixed")
     yield _topic(["rc."], MAKE, "prefixed")
@@ -189,11 +202,16 @@ def _infra(topics: _Topics, place: Place) -> Iterator[_Rule]:
     if place.index:
         yield _topic(topics.schedules, READ)
         yield _topic(topics.indexes, BOTH)
+    if place.flink:
+        yield _topic(topics.own, (*MAKE, "DELETE"), "prefixed")
+        yield _flink_groups(place, "DELETE", "DESCRIBE")
     yield _transactions(place, [infra_role(place.env)])
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE",), "literal"
 
 
 def _heartbeat(topics: _Topics, place: Place) -> Iterator[_Rule]:
+    if place.flink:
+        yield _flink_groups(place, "DESCRIBE")
     yield _topic([HB_SPECS, DEV_CLOCK, *topics.schedules, *topics.sources], READ)
     yield _topic([HB_STATE, FENCES, *topics.beats], BOTH)
     yield _topic([OFFSETS], READ)
@@ -203,6 +221,12 @@ def _heartbeat(topics: _Topics, place: Place) -> Iterator[_Rule]:
 
 
 def _engine(topics: _Topics, place: Place) -> Iterator[_Rule]:
+    if place.flink:
+        yield _topic([*topics.sources, *topics.beats, *topics.indexes], READ)
+        yield _topic(topics.bars | topics.late, SEND)
+        yield _topic(topics.own, BOTH, "prefixed")
+        yield _flink_groups(place, "READ")
+        return
     yield _topic([APPLIED, DEV_CLOCK, *topics.sources, *topics.schedules, *topics.beats], READ)
     yield _topic([OFFSETS, FENCES, *topics.bars], BOTH)
     yield _topic([DEAD_LETTERS, CLOCK, *topics.late], SEND)
@@ -231,4 +255,6 @@ def _migrate(topics: _Topics, place: Place) -> Iterator[_Rule]:
 def _viewer(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([APPLIED, HB_SPECS, HB_STATE, OFFSETS, DEV_CLOCK, DEAD_LETTERS, FENCES, *topics.all], READ)
     yield _topic(topics.indexes, READ if place.index else ("DESCRIBE",))
+    if place.flink:
+        yield _flink_groups(place, "DESCRIBE")
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE",), "literal"

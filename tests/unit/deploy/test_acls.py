@@ -112,3 +112,29 @@ def test_an_unknown_role_is_refused() -> None:
     with pytest.raises(UsageError, match="no role 'root'") as caught:
         rights([CONTEXT], PLACE, roles=["root"])
     assert "viewer" in caught.value.hint
+
+
+def test_the_user_of_a_flink_cluster_plays_the_engine_and_knows_nothing_of_ashioto_itself() -> None:
+    place = replace(PLACE, index=True, flink=True)
+    found = {(r.kind, r.name, r.pattern, r.operation) for r in rights([CONTEXT], place, roles=["engine"])}
+    own, group = "w.trading_bars_v", f"w.ashioto-{'-'.join(ENV)}-"
+    names = {name for kind, name, _, _ in found if kind == "topic"}
+    assert names == {
+        "w.trading.rate", "w.trading.rate_hb", "w.trading.hours_by_day", "w.trading.rate_bars_1m",
+        "w.trading.rate_late", own,
+    }  # fmt: skip
+    assert {r for r in found if r[0] != "topic"} == {("group", group, "prefixed", "READ")}
+    assert ("topic", own, "prefixed", "WRITE") in found
+    assert ("topic", "w.trading.rate", "literal", "WRITE") not in found
+
+
+@pytest.mark.parametrize(
+    ("role", "operations"), [("infra", {"DELETE", "DESCRIBE"}), ("hb", {"DESCRIBE"}), ("viewer", {"DESCRIBE"}),
+                             ("app", set())]
+)  # fmt: skip
+def test_who_asks_how_far_jobs_have_read_may_see_their_groups(role: Role, operations: set[str]) -> None:
+    place, name = replace(PLACE, index=True, flink=True), f"w.ashioto-{'-'.join(ENV)}-"
+    found = {r.operation for r in rights([CONTEXT], place, roles=[role]) if (r.kind, r.name) == ("group", name)}
+    assert found == operations
+    without = [r for r in rights([CONTEXT], PLACE, roles=[role]) if (r.kind, r.name) == ("group", name)]
+    assert without == []

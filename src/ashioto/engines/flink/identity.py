@@ -68,6 +68,15 @@ def owner_of(env: tuple[str, ...], name: str) -> str:
     return _digits("\x1f".join((*env, name)))[:10]
 
 
+def group_of(env: tuple[str, ...], name: str) -> str:
+    """Return the consumer group of a version of a query, behind the prefix of the log.
+
+    >>> group_of(("dev", "local"), "trading_rate_bars_v1")
+    'ashioto-dev-local-trading_rate_bars_v1'
+    """
+    return "-".join(("ashioto", *env, name))
+
+
 def sql_of(text: str) -> str:
     """Return the digits of a script.
 

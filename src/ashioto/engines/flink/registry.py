@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
 from ashioto.engines.flink.folder import newest_checkpoint
-from ashioto.engines.flink.identity import JobId, minute_of, owner_of, sql_of
+from ashioto.engines.flink.identity import JobId, group_of, minute_of, owner_of, sql_of
 from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.settled import Settled
 from ashioto.engines.flink.standing import Standing
 from ashioto.engines.flink.statements import SLICE_MS, script
 from ashioto.engines.sql.reading import Reading
-from ashioto.errors import AshiotoError, EngineError, UnknownTopicError, UnsupportedError
+from ashioto.errors import AshiotoError, EngineError, InputError, UnknownTopicError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +65,11 @@ class FlinkEngine:
         self._reading = Reading(log)
         self._settled = Settled(SLICE_MS)
         self._standing = Standing(jobs, self._reading, clock=clock, interval_ms=options.interval_ms)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._gateway.close()
+        self._jobs.close()
 
     def compile(self, registration: Registration) -> list[str]:
         """Return the script, secrets left out, after the gateway has planned it; changes nothing.
@@ -121,7 +127,8 @@ class FlinkEngine:
         for job, _ in self._mine(registration, self._jobs.all()):
             if not job.ended:
                 self._jobs.stop(job.id, self._options.savepoints)
-        self._delete(self._made(registration).topics)
+        with suppress(UnsupportedError, InputError):  # a plan of another ashioto: what its topics are is not known here
+            self._delete(self._made(registration).topics)
 
     def progress(self, registration: Registration) -> Mapping[int, int] | None:
         """Return up to which offset of each partition a version has read, or None when it has not begun.
@@ -157,7 +164,7 @@ class FlinkEngine:
 
     def _own_topics(self, registration: Registration, *, anew: bool) -> None:
         """Create the topics that only the version uses; a job that begins all over must not find what another wrote."""
-        wanted = self._made(registration).topics
+        wanted = self._made(registration, partitions=self._partitions(registration)).topics
         if anew:
             self._delete(wanted)
         self._log.create(wanted)
@@ -183,9 +190,9 @@ class FlinkEngine:
                 hint=f"{JOB_ID} must not be set in the cluster's own settings", query=registration.name,
             )  # fmt: skip
 
-    def _made(self, registration: Registration, *, since_ms: int | None = None) -> Script:
+    def _made(self, registration: Registration, *, since_ms: int | None = None, partitions: int = 1) -> Script:
         reach = replace(self._options.reach, group=self._group(registration))
-        return self._generate(registration, reach, since_ms=since_ms, partitions=self._partitions(registration))
+        return self._generate(registration, reach, since_ms=since_ms, partitions=partitions)
 
     def _partitions(self, registration: Registration) -> int:
         """Return how many partitions a version's ticks have, as its own topics get; 1 while there are no ticks yet."""
@@ -230,7 +237,7 @@ class FlinkEngine:
         return max(mine, key=lambda one: (not one[0].ended, one[1].attempt))[0] if mine else None
 
     def _group(self, registration: Registration) -> str:
-        return f"{self._options.reach.prefix}{'-'.join(('ashioto', *self._env, registration.name))}"
+        return f"{self._options.reach.prefix}{group_of(self._env, registration.name)}"
 
 
 def _source(registration: Registration) -> str:

@@ -11,7 +11,7 @@ from ashioto.control.applied import Registration  # noqa: TC001  # a fixture's t
 from ashioto.engines.flink.identity import JobId
 from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.registry import JOB_ID
-from ashioto.engines.flink.statements import SLICE_MS
+from ashioto.engines.flink.statements import SLICE_MS, script
 from ashioto.errors import EngineBusyError, EngineError, UnsupportedError
 
 QUERY = bars("1m", name="minutes")
@@ -205,6 +205,14 @@ def test_a_version_that_does_not_run_is_stopped_without_a_word(site: Site, versi
     site.engine().stop(version)
     site.engine().stop(version)
     assert site.server.asked_stop == [{"drain": False, "targetDirectory": "s3://bucket/flink/savepoints"}]
+
+
+def test_a_version_whose_plan_cannot_be_read_is_stopped_all_the_same(site: Site, version: Registration) -> None:
+    from dataclasses import replace
+
+    site.engine().register(version)
+    site.engine(generate=script).stop(replace(version, plan="{}"))
+    assert site.server.job.state == "FINISHED"
 
 
 def test_progress_is_what_was_read_before_a_slice_that_a_checkpoint_has_seen_end(
