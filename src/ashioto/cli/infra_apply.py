@@ -45,7 +45,9 @@ def apply(
     lock = LeaseElection(
         target.log, infra_role(target.env), holder=this_process(), clock=target.clock, options=LOCK
     )  # fmt: skip
-    options = ApplyOptions() if target.engine.kind == "embedded" else ApplyOptions(verify_timeout_s=SERVER_S)
+    options = (
+        ApplyOptions() if target.engine.kind == "embedded" else ApplyOptions(verify_timeout_s=SERVER_S, poll_s=0.5)
+    )
     done = apply_now(
         request, target, lock, saved=saved, options=options, tell=lambda s: None if as_json else typer.echo(line(s))
     )  # fmt: skip

@@ -11,6 +11,7 @@ from ashioto.deploy.actual import live
 from ashioto.deploy.begins import begins_at, changed_parts, plan_of
 from ashioto.deploy.changes import IndexChange, QueryChange, SpecChange
 from ashioto.deploy.topic_diff import topic_changes
+from ashioto.engines.base import SQL_ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -105,7 +106,7 @@ def _reasons(query: DesiredQuery, newest: Registration, engine: str, anew: Seque
 def _next(query: DesiredQuery, actual: Actual, engine: str, before: Registration | None) -> Registration:
     plan = query.plan
     versions = actual.versions(plan.context, plan.name)
-    stays = before is not None and before.engine == engine
+    stays = before is not None and before.engine == engine and engine not in SQL_ENGINES
     return Registration(
         context=plan.context,
         query=plan.name,

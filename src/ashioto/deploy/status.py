@@ -38,7 +38,6 @@ APPLY: Final = "rc infra apply"
 BEAT: Final = "rc hb run"
 _OWN_LOG: Final = "see rc.dlq and the log of rc engine run"
 _SERVERS_LOG: Final = "see the engine's own pages and logs, and rc doctor"
-_SERVERS: Final = frozenset({"ksqldb", "flink"})
 _SOON: Final = "look again in a moment; rc doctor"
 _MISSED: Final = 3
 """So many intervals may pass without a heartbeat."""
@@ -176,7 +175,7 @@ def version_finding(registration: Registration, newest: Registration, actual: Ac
         return Finding(object=name, state="drift", detail=detail, hint=APPLY)
     if run is None:
         return Finding(object=name, state="drift", detail="the engine does not know it", hint=APPLY)
-    is_here = registration.engine not in _SERVERS
+    is_here = registration.engine not in SQL_ENGINES
     if run.state in {"failed", "ended"}:
         hint = APPLY if run.state == "ended" else _OWN_LOG if is_here else _SERVERS_LOG
         return Finding(object=name, state="problem", detail=f"{run.state}{_why(run.detail)}", hint=hint)

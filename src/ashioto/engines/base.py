@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from ashioto.control.applied import Registration
 
 SQL_ENGINES: Final = frozenset({"ksqldb", "flink"})
-"""Kinds of engines that are told what to do in SQL; they need the schedule index."""
+"""Kinds of engines that are servers and told what to do in SQL; they need the schedule index.
+
+Every version of a query reads all ticks there.
+"""
 RunState = Literal["running", "starting", "failed", "waiting", "ended"]
 
 

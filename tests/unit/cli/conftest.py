@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., R
 
 
 @pytest.fixture
-def flink(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def flink_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose queries run in Flink; nothing of it is there."""
     settings = {
         "LOG__KIND": "kafka", "LOG__BOOTSTRAP": "localhost:9", "SCHEMA_REGISTRY__URL": "http://localhost:9",

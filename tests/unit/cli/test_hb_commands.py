@@ -217,19 +217,19 @@ def test_wrong_options_are_refused(
     assert said in result.output
 
 
-def test_another_engine_runs_its_queries_itself(run: Callable[..., Result], flink: Path) -> None:
+def test_another_engine_runs_its_queries_itself(run: Callable[..., Result], flink_project: Path) -> None:
     result = run("engine", "run", code=2)
     assert "the queries run in the cluster at http://localhost:9" in result.output
-    assert flink.exists()
+    assert flink_project.exists()
 
 
-def test_with_json_what_ends_a_role_is_a_line_too(run: Callable[..., Result], flink: Path) -> None:
+def test_with_json_what_ends_a_role_is_a_line_too(run: Callable[..., Result], flink_project: Path) -> None:
     result = run("engine", "run", "--log-format", "json", code=2)
     said = json.loads(result.output.splitlines()[-1])
     assert (said["level"], said["exit_code"]) == ("ERROR", 2)
     assert "the queries run in the cluster" in said["message"]
     assert "rc infra apply" in said["hint"]
-    assert flink.exists()
+    assert flink_project.exists()
 
 
 def test_an_engine_counts_what_it_has_done(run: Callable[..., Result], spec: HeartbeatSpec, project: Project) -> None:

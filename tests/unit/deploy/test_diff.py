@@ -108,6 +108,15 @@ def test_an_old_version_that_still_runs_is_stopped() -> None:
     assert (change.action, change.reason) == ("finish", "v1 still to be stopped")
 
 
+@pytest.mark.parametrize(("engine", "begins"), [("memory", "previous"), ("flink", "start")])
+def test_on_a_server_every_version_reads_all_ticks(engine: str, begins: str) -> None:
+    known = seen(PLAIN)
+    registered = tuple(replace(r, engine=engine) for r in known.registrations)
+    change = query(replace(known, registrations=registered), Declared(grace_s=9), engine=engine)
+    assert change.runs is not None
+    assert change.runs.begins == begins
+
+
 def test_a_half_done_version_nobody_wants_any_more_is_replaced() -> None:
     actual = in_state(in_state(seen(PLAIN, Declared(high=True)), "registered", 2), "applied", 1)
     change = query(actual)

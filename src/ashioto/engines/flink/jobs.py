@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ashioto.engines.flink.traces import root_cause
+from ashioto.engines.flink.traces import with_context
 from ashioto.errors import EngineBusyError, EngineError
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Jobs:
         if not entries:
             return None
         last = max(entries, key=lambda entry: int(entry["timestamp"]))
-        said = self._rest.shown(root_cause(str(last.get("stacktrace") or last.get("exceptionName"))))
+        said = self._rest.shown(with_context(str(last.get("stacktrace") or last.get("exceptionName"))))
         return Failure(at_ms=int(last["timestamp"]), said=said)
 
     def stop(self, job: str, folder: str) -> str | None:

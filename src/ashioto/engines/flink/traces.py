@@ -37,9 +37,23 @@ def root_cause(trace: str) -> str:
     >>> root_cause("java.lang.NullPointerException\n\tat a.B(C.java:1)")
     'NullPointerException'
     """
-    last = trace.rpartition(_CAUSE)[2]
+    return _said(trace.rpartition(_CAUSE)[2])
+
+
+def with_context(trace: str) -> str:
+    r"""Return what the innermost exception of a trace says, behind what the one around it was about.
+
+    >>> with_context("x.All: no\nCaused by: x.E: no data of [a]\nCaused by: y.E: z.E: gone\nCaused by: z.E: gone")
+    'no data of [a]: gone'
+    """
+    said = [_said(cause) for cause in trace.split(_CAUSE)]
+    around = [one for one in said[:-1] if said[-1] not in one]
+    return f"{around[-1]}: {said[-1]}" if around else said[-1]
+
+
+def _said(cause: str) -> str:
     lines = []
-    for line in last.replace("<Exception on server side:\n", "").splitlines():
+    for line in cause.replace("<Exception on server side:\n", "").splitlines():
         if line.startswith(_END):
             break
         if line.strip() and not re.match(r"\s+(at |\.\.\. )", line):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support_engine import HOUR, MINUTE, START, Market, bars, trade
-from tests.support_flink import NOW, GroupLog, Site, generated, refusal
+from tests.support_flink_server import NOW, GroupLog, Site, generated, refusal
 
 from ashioto.control.applied import Registration  # noqa: TC001  # a fixture's type
 from ashioto.engines.flink.identity import JobId

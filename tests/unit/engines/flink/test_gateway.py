@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.support_flink import Site, refusal
+from tests.support_flink_server import Site, refusal
 
 from ashioto.engines.flink.gateway import Gateway
 from ashioto.errors import EngineBusyError, EngineError

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support_flink import NOW, FakeJob, Site, trace
+from tests.support_flink_server import NOW, FakeJob, Site, trace
 
 from ashioto.engines.flink.jobs import Checkpoints, Failure, Overview
 from ashioto.errors import EngineBusyError
@@ -36,7 +36,7 @@ def test_the_newest_interruption_is_told_by_its_cause(site: Site) -> None:
         (NOW + 5, trace("org.apache.flink.runtime.JobException: Recovery", "java.lang.ArithmeticException: / by zero")),
         (NOW + 1, "java.lang.NullPointerException"),
     ]
-    assert site.jobs.failure(ID) == Failure(at_ms=NOW + 5, said="/ by zero")
+    assert site.jobs.failure(ID) == Failure(at_ms=NOW + 5, said="Recovery: / by zero")
 
 
 def test_a_job_is_stopped_with_its_state_and_never_drained(site: Site) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support_engine import HOUR, Market, bars, trade
-from tests.support_flink import NOW, FakeJob, Site
+from tests.support_flink_server import NOW, FakeJob, Site
 
 if TYPE_CHECKING:
     from ashioto.control.applied import Registration

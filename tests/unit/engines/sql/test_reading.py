@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.support_flink import GroupLog
+from tests.support_flink_server import GroupLog
 
 from ashioto.engines.sql.reading import Reading
 from ashioto.errors import UnknownTopicError
