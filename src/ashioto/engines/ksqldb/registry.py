@@ -77,14 +77,13 @@ class KsqldbEngine:
         return texts(made)
 
     def inspect(self, registrations: Sequence[Registration]) -> list[RunningQuery]:
-        """Return how these versions stand, those left out of which the server has nothing or are another engine's."""
+        """Return how these versions stand, those left out of which the server has nothing or are another engine's.
+
+        Raises:
+            EngineError: The server is not reached.
+        """
         wanted = [r for r in registrations if r.engine == KIND]
-        try:
-            known = look(self._client) if wanted else There(sources={}, queries=())
-        except EngineBusyError as error:
-            return [
-                RunningQuery(name=r.name, state="waiting", detail=error.message) for r in wanted if r.state != "stopped"
-            ]
+        known = look(self._client) if wanted else There(sources={}, queries=())
         found = [(r, known.of(r.name)) for r in wanted]
         return [self._stand(r, there) for r, there in found if there]
 
