@@ -137,7 +137,10 @@ def test_the_planner_takes_every_reviewed_script(world: World, name: str) -> Non
 
 def test_what_the_planner_refuses_is_told_with_its_reason(world: World) -> None:
     options = {"no-such-option": "1"}
-    with world.log() as log, closing(world.engine(log, registry_options=options)) as engine:
-        with pytest.raises(UnsupportedError, match=r"Flink refuses it: .*no-such-option") as caught:
-            engine.compile(version_of(bars("1m")))
+    with (
+        world.log() as log,
+        closing(world.engine(log, registry_options=options)) as engine,
+        pytest.raises(UnsupportedError, match=r"Flink refuses it: .*no-such-option") as caught,
+    ):
+        engine.compile(version_of(bars("1m")))
     assert caught.value.hint == "rc infra sql shows the statements"
