@@ -67,7 +67,7 @@ def owner_of(prefix: str, env: tuple[str, ...], name: str) -> str:
         env: Environment and cluster.
         name: Of the version.
 
-    >>> owner_of("", ("dev", "local"), "trading_rate_bars_v1") == owner_of("", ("prod", "local"), "trading_rate_bars_v1")
+    >>> owner_of("", ("dev", "local"), "bars_v1") == owner_of("", ("prod", "local"), "bars_v1")
     False
     """
     return _digits("\x1f".join((prefix, *env, name)))[:10]
