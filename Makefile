@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 10000
 STAMP := .venv/.installed
 
-.PHONY: setup demo demo-kafka test simulate check clean
+.PHONY: setup demo demo-kafka test test-ksqldb simulate check clean
 
 setup: $(STAMP)
 
@@ -20,8 +20,12 @@ demo-kafka: $(STAMP)
 	$(BIN)/python -m ashioto.cli.demo_kafka
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 -q -m "not alone" --cov=ashioto --cov-report=
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not alone" --cov=ashioto --cov-report=
 	$(BIN)/python -m pytest -q -m alone --cov=ashioto --cov-append --cov-report=term:skip-covered --cov-fail-under=90
+
+test-ksqldb: $(STAMP)
+	ASHIOTO_TEST_KSQLDB="$(URL)" ASHIOTO_TEST_BOOTSTRAP="$(BOOTSTRAP)" ASHIOTO_TEST_REGISTRY="$(REGISTRY)" \
+	$(BIN)/python -m pytest -q -rs tests/integration/test_ksqldb_server.py
 
 simulate: $(STAMP)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

@@ -20,14 +20,19 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+KINDS = ("/integration/", "/property/", "/simulation/")
+"""Folders whose files take long: the first mostly wait for processes, the others compute."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the files whose tests mostly wait for processes among those whose tests compute: both cores work then."""
+    """Spread the files of each kind over the whole run: no worker gets all that is dear, and both cores work."""
     files: dict[str, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(str(item.path), []).append(item)
-    waiting = [name for name in files if "/integration/" in name]
-    working = [name for name in files if "/integration/" not in name]
-    places = [((at + 0.5) / len(names), name) for names in (waiting, working) for at, name in enumerate(names)]
+    kinds: dict[str, list[str]] = {}
+    for name in files:
+        kinds.setdefault(next((kind for kind in KINDS if kind in name), ""), []).append(name)
+    places = [((at + 0.5) / len(names), name) for names in kinds.values() for at, name in enumerate(names)]
     items[:] = [item for _, name in sorted(places) for item in files[name]]
 
 

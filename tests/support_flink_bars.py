@@ -1,4 +1,4 @@
-"""A market on Kafka whose bars a real Flink cluster makes, beside one in memory whose bars the embedded engine makes."""
+"""A market on Kafka whose bars a real Flink makes, beside one in memory whose bars the embedded engine makes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class FlinkMarket:
         made = cls(
             query=query, world=world, twin=Market.of(query, hours=hours, partitions=partitions), partitions=partitions
         )
-        made.log.create(wanted_topics([made.twin.context], partitions=partitions, index=True))
+        made.log.create(wanted_topics([made.twin.context], partitions=partitions, in_sql=True))
         made.open(*hours, twin=False)
         return made
 
@@ -178,9 +178,11 @@ class FlinkMarket:
         said = []
         for period in (p.kind for p in self.query.plan.frames):
             wanted, found = self.expected(period), self.actual(period)
-            for key in sorted(wanted.keys() | found.keys()):
-                if wanted.get(key) != found.get(key):
-                    said.append(f"{period} {key!r}: {_difference(wanted.get(key), found.get(key))}")
+            said += [
+                f"{period} {key!r}: {_difference(wanted.get(key), found.get(key))}"
+                for key in sorted(wanted.keys() | found.keys())
+                if wanted.get(key) != found.get(key)
+            ]
         return said
 
     def await_same(self, *, timeout_s: float = PATIENCE_S) -> None:

@@ -59,6 +59,7 @@ class FakeJob:
     restored: int = 0
     failed: int = 0
     saved_ms: int | None = NOW
+    saving_ms: int = 100
     path: str | None = None
     discarded: bool = False
     exceptions: list[tuple[int, str]] = field(default_factory=list)
@@ -201,7 +202,7 @@ def _checkpoints(job: FakeJob) -> dict[str, Any]:
     completed = None
     if job.saved_ms is not None:
         completed = {"id": job.completed, "latest_ack_timestamp": job.saved_ms, "external_path": job.path}
-        completed["discarded"] = job.discarded
+        completed |= {"trigger_timestamp": job.saved_ms - job.saving_ms, "discarded": job.discarded}
     return {"counts": counts, "latest": {"completed": completed, "savepoint": None}}
 
 

@@ -1,4 +1,7 @@
-"""Every planted bug is found within two thousand seeds; most of them by one of the first ten."""
+"""Every planted bug is found within two thousand seeds; most of them by one of the first ten.
+
+Seeds that are known to find one are tried before all others: what comes before them is in vain.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,15 @@ SOONER: Final[dict[Plant, tuple[str, ...]]] = {
     bugs.bars_final_sooner_are_forgotten: CHANGES,
 }
 """Options under which a rare bug shows sooner; it is found without them too, by a seed below 120."""
+LIKELY: Final[dict[Plant, tuple[int, ...]]] = {
+    bugs.edits_are_sent_ahead_of_the_clock: (103,),
+    bugs.shorter_grace_loses_markers: (16,),
+    bugs.ticks_by_an_old_schedule: (13,),
+    bugs.a_new_sender_sets_the_clock_back: (51, 133),
+    bugs.bars_final_sooner_are_forgotten: (14,),
+    bugs.a_lost_column_ends_the_engine: (5,),
+}
+"""Seeds to begin with; once worlds change, others find it: the property `seed` of the test says which."""
 OTHERWISE: Final[dict[Plant, tuple[str, ...]]] = {
     bugs.a_lost_column_ends_the_engine: ("KeyError",),
     bugs.restart_skips_a_tick: ("P", "quiet"),
@@ -40,7 +52,8 @@ def test_it_is_found(
     bug: Plant, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     bug(monkeypatch)
-    worlds = (simulate(seed, changed=partial(changed, texts=SOONER.get(bug, ()))) for seed in range(MOST))
+    seeds = (*LIKELY.get(bug, ()), *range(MOST))
+    worlds = (simulate(seed, changed=partial(changed, texts=SOONER.get(bug, ()))) for seed in seeds)
     caught = next((found for found in worlds if found.failure), None)
     assert caught is not None
     record_property("seed", caught.seed)

@@ -40,6 +40,10 @@ def engine_findings(project: Project) -> list[Finding]:
         project: The project.
     """
     config = project.config
+    if config.engine.kind == "ksqldb":
+        from ashioto.cli.doctor_ksqldb import ksqldb_findings
+
+        return ksqldb_findings(config)
     if config.engine.kind != "flink":
         return []
     from ashioto.clock import SystemClock

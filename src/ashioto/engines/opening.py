@@ -33,7 +33,7 @@ def open_engine(
         preflight: Whether `compile` asks the server to check the statements; else it only makes them.
 
     Raises:
-        UnsupportedError: This version does not know the engine, or it does not work on this log.
+        UnsupportedError: The engine does not work on this log.
         ConfigError: A file of a secret cannot be read.
         EngineError: A certificate cannot be used.
     """
@@ -41,10 +41,7 @@ def open_engine(
         return open_embedded(log, env, clock)
     if config.engine.kind == "flink":
         return _open_flink(config, _with_groups(config, log), env, clock, preflight=preflight)
-    raise UnsupportedError(
-        f'engine.kind = "{config.engine.kind}" is not supported by this version',
-        hint=f'set kind = "embedded" or "flink" in {config.file}', file=str(config.file),
-    )  # fmt: skip
+    return _open_ksqldb(config, _with_groups(config, log), clock, preflight=preflight)
 
 
 def open_embedded(log: EngineLog, env: tuple[str, str], clock: Clock) -> Engine:
@@ -85,4 +82,18 @@ def _open_flink(
     return FlinkEngine(
         log, env=env, gateway=open_gateway(config, options, clock), jobs=open_jobs(config, options, clock),
         options=options, clock=clock, preflight=preflight,
+    )  # fmt: skip
+
+
+def _open_ksqldb(config: Config, log: GroupLog, clock: Clock, *, preflight: bool) -> Engine:
+    from ashioto.engines.ksqldb.options import open_client, properties_of, schema_ids
+    from ashioto.engines.ksqldb.registry import KsqldbEngine
+    from ashioto.log.kafka.configured import registry_settings
+    from ashioto.schema.registry import SchemaRegistry
+
+    registry = SchemaRegistry(config.schema_registry.url, clock=clock, **registry_settings(config.schema_registry))
+    return KsqldbEngine(
+        log, client=open_client(config.engine, clock), clock=clock, prefix=config.log.prefix,
+        schema_id=schema_ids(config, registry, needed=preflight), properties=properties_of(config.engine),
+        preflight=preflight,
     )  # fmt: skip

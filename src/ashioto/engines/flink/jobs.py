@@ -75,6 +75,7 @@ class Checkpoints:
         completed: How many times it was.
         restored: How many times it was read back.
         failed: How many times it could not be saved.
+        begun_ms: When the last saving began, ms by the clock of the job manager; None when it was never saved.
         at_ms: When it was last saved, ms by the clock of the job manager; None when it never was.
         path: Where to, if that is still there.
     """
@@ -82,6 +83,7 @@ class Checkpoints:
     completed: int = 0
     restored: int = 0
     failed: int = 0
+    begun_ms: int | None = None
     at_ms: int | None = None
     path: str | None = None
 
@@ -173,6 +175,7 @@ class Jobs:
         place = max(kept, key=lambda one: int(one["id"]), default=None)
         return Checkpoints(
             completed=int(counts["completed"]), restored=int(counts["restored"]), failed=int(counts["failed"]),
+            begun_ms=None if newest is None else int(newest["trigger_timestamp"]),
             at_ms=None if newest is None else int(newest["latest_ack_timestamp"]),
             path=None if place is None else str(place["external_path"]),
         )  # fmt: skip

@@ -10,8 +10,9 @@ from ashioto import naming
 from ashioto.engines.flink.folder import newest_checkpoint
 from ashioto.engines.flink.identity import JobId, group_of, minute_of, owner_of, sql_of
 from ashioto.engines.flink.reach import Reach
+from ashioto.engines.flink.settled import Settled
 from ashioto.engines.flink.standing import Standing
-from ashioto.engines.flink.statements import script
+from ashioto.engines.flink.statements import SLICE_MS, script
 from ashioto.engines.sql.reading import Reading
 from ashioto.errors import AshiotoError, EngineError, InputError, UnknownTopicError, UnsupportedError
 
@@ -62,6 +63,7 @@ class FlinkEngine:
         self._log, self._env, self._options, self._clock = log, env, options, clock
         self._gateway, self._jobs, self._generate, self._preflight = gateway, jobs, generate, preflight
         self._reading = Reading(log)
+        self._settled = Settled(SLICE_MS)
         self._standing = Standing(jobs, self._reading, clock=clock, interval_ms=options.interval_ms)
 
     def close(self) -> None:
@@ -131,19 +133,20 @@ class FlinkEngine:
     def progress(self, registration: Registration) -> Mapping[int, int] | None:
         """Return up to which offset of each partition a version has read, or None when it has not begun.
 
-        That is what it had read when its state was last saved, so every bar of it is written.
+        Every bar of what it has read is written.
 
         Raises:
-            EngineError: The job manager is not reached, where it has to be asked.
+            EngineError: The job manager is not reached.
         """
         topic = _source(registration)
         cuts = self._reading.cuts(self._group(registration), topic)
-        if cuts is not None:
-            return cuts
         job = self._newest(registration, self._jobs.all())
-        if job is None or job.ended or not self._standing.has_begun(job):
+        if job is None or job.ended:
             return None
-        return self._reading.seen(topic, {})
+        saved = self._jobs.checkpoints(job.id)
+        if not saved.completed + saved.restored:
+            return None
+        return self._settled.of(job.id, self._reading.seen(topic, {}) if cuts is None else cuts, saved)
 
     def _explain(self, registration: Registration, made: Script) -> None:
         try:

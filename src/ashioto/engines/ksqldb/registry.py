@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto import naming
 from ashioto.engines.base import RunningQuery
-from ashioto.engines.ksqldb.client import SERVER, head, is_crowded
+from ashioto.engines.ksqldb.client import PROPERTIES, SERVER, head, is_crowded
 from ashioto.engines.ksqldb.statements import rehearsed, statements, texts
 from ashioto.engines.ksqldb.there import There, look
 from ashioto.engines.sql.reading import Reading
@@ -47,6 +47,7 @@ class KsqldbEngine:
         clock: Waits.
         prefix: Stands before the names of topics on the cluster.
         schema_id: Tells the number of the registered schema of a topic's values.
+        properties: Of the queries that are made; None means those that every query needs.
         preflight: Whether `compile` asks the server to check the statements; else it only makes them.
     """
 
@@ -54,10 +55,11 @@ class KsqldbEngine:
 
     def __init__(
         self, log: GroupLog, *, client: KsqldbClient, clock: Clock, prefix: str = "",
-        schema_id: SchemaId = lambda _: None, preflight: bool = True,
+        schema_id: SchemaId = lambda _: None, properties: Mapping[str, str] | None = None, preflight: bool = True,
     ) -> None:  # fmt: skip
         self._log, self._client, self._clock = log, client, clock
         self._prefix, self._schema_id, self._preflight = prefix, schema_id, preflight
+        self._properties = PROPERTIES if properties is None else properties
         self._reading = Reading(log)
         self._service: str | None = None
         self._groups: dict[str, tuple[float, str]] = {}
@@ -75,14 +77,13 @@ class KsqldbEngine:
         return texts(made)
 
     def inspect(self, registrations: Sequence[Registration]) -> list[RunningQuery]:
-        """Return how these versions stand, those left out of which the server has nothing or are another engine's."""
+        """Return how these versions stand, those left out of which the server has nothing or are another engine's.
+
+        Raises:
+            EngineError: The server is not reached.
+        """
         wanted = [r for r in registrations if r.engine == KIND]
-        try:
-            known = look(self._client) if wanted else There(sources={}, queries=())
-        except EngineBusyError as error:
-            return [
-                RunningQuery(name=r.name, state="waiting", detail=error.message) for r in wanted if r.state != "stopped"
-            ]
+        known = look(self._client) if wanted else There(sources={}, queries=())
         found = [(r, known.of(r.name)) for r in wanted]
         return [self._stand(r, there) for r, there in found if there]
 
@@ -101,7 +102,8 @@ class KsqldbEngine:
                 return
             self._take_away(registration.name, there)
             try:
-                self._client.run(texts(made), about=f"the statements of {registration.name}")
+                about = f"the statements of {registration.name}"
+                self._client.run(texts(made), about=about, properties=self._properties)
             except EngineBusyError as error:
                 if attempt + 1 == _ATTEMPTS or not is_crowded(error):
                     raise

@@ -192,8 +192,9 @@ class Printer:
     def _from(self, node: From) -> str:
         if node.sliced is None:
             return f"{self.name(node.source)} {self.name(node.alias)}"
-        by, size = self.name(node.sliced[0]), f"{node.sliced[1] / 1000:.3f}"
-        return f"TABLE(TUMBLE(TABLE {self.name(node.source)}, DESCRIPTOR({by}), INTERVAL '{size}' SECOND)) {self.name(node.alias)}"
+        by, size = self.name(node.sliced[0]), f"INTERVAL '{node.sliced[1] / 1000:.3f}' SECOND"
+        slices = f"TUMBLE(TABLE {self.name(node.source)}, DESCRIPTOR({by}), {size})"
+        return f"TABLE({slices}) {self.name(node.alias)}"
 
     def _join(self, node: Join) -> str:
         if isinstance(node, Unnest):

@@ -11,7 +11,7 @@ from ashioto.control.applied import Registration  # noqa: TC001  # a fixture's t
 from ashioto.engines.flink.identity import JobId
 from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.registry import JOB_ID
-from ashioto.engines.flink.statements import script
+from ashioto.engines.flink.statements import SLICE_MS, script
 from ashioto.errors import EngineBusyError, EngineError, UnsupportedError
 
 QUERY = bars("1m", name="minutes")
@@ -151,7 +151,7 @@ def test_other_sql_never_reads_old_state(site: Site, version: Registration) -> N
     first, second = site.server.jobs
     assert RECOVERY not in second.settings
     assert parts(second.id).sql != parts(first.id).sql
-    assert site.engine().progress(version) is not None
+    assert [run.state for run in site.engine().inspect([version])] == ["running"]
     assert site.log.forgotten == [GROUP, GROUP]
 
 
@@ -217,17 +217,28 @@ def test_a_version_whose_plan_cannot_be_read_is_stopped_all_the_same(site: Site,
     assert site.server.job.state == "FINISHED"
 
 
-def test_progress_is_what_the_group_says_and_none_before_the_first_state(site: Site, version: Registration) -> None:
+def test_progress_is_what_was_read_before_a_slice_that_a_checkpoint_has_seen_end(
+    site: Site, version: Registration
+) -> None:
     Market.of(QUERY, log=site.log).send(trade("A", 0), trade("A", 1))
-    assert site.engine().progress(version) is None
-    site.engine().register(version)
-    site.server.job.completed = 0
-    assert site.engine().progress(version) is None
-    site.server.job.completed = 1
-    assert site.engine().progress(version) == {0: 0}
+    engine = site.engine()
+    assert engine.progress(version) is None
+    engine.register(version)
+    job = site.server.job
+    job.completed = 0
+    assert engine.progress(version) is None
+    job.completed, job.saved_ms = 1, NOW
+    assert engine.progress(version) is None
+    job.completed, job.saved_ms = 2, NOW + SLICE_MS + job.saving_ms - 1
+    assert engine.progress(version) is None
+    job.completed, job.saved_ms = 3, NOW + SLICE_MS + job.saving_ms
+    assert engine.progress(version) == {0: 0}
     site.log.groups[GROUP] = {0: 2}
-    site.server.down = True
-    assert site.engine().progress(version) == {0: 2}
+    assert engine.progress(version) == {0: 0}
+    job.completed, job.saved_ms = 4, NOW + 3 * SLICE_MS + job.saving_ms
+    assert engine.progress(version) == {0: 2}
+    job.state = "FAILED"
+    assert engine.progress(version) is None
 
 
 def test_a_plan_that_cannot_be_read_is_told(site: Site, version: Registration) -> None:

@@ -23,9 +23,11 @@ def test_a_cluster_says_what_it_has(site: Site) -> None:
 def test_a_checkpoint_that_was_thrown_away_is_no_place_to_go_on_from(site: Site) -> None:
     site.server.job.path = "s3://bucket/chk-7"
     site.server.job.completed = 7
-    assert site.jobs.checkpoints(ID) == Checkpoints(completed=7, at_ms=NOW, path="s3://bucket/chk-7")
+    assert site.jobs.checkpoints(ID) == Checkpoints(
+        completed=7, begun_ms=NOW - 100, at_ms=NOW, path="s3://bucket/chk-7"
+    )
     site.server.job.discarded = True
-    assert site.jobs.checkpoints(ID) == Checkpoints(completed=7, at_ms=NOW)
+    assert site.jobs.checkpoints(ID) == Checkpoints(completed=7, begun_ms=NOW - 100, at_ms=NOW)
     assert site.jobs.checkpoints("b" * 32) == Checkpoints()
 
 

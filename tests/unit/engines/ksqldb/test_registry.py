@@ -236,14 +236,14 @@ def test_what_is_not_there_is_left_out(served: Served) -> None:
     assert served.engine().inspect([replace(version(), engine="embedded")]) == []
 
 
-def test_a_server_that_is_away_leaves_versions_waiting(served: Served) -> None:
+def test_a_server_that_is_away_is_told(served: Served) -> None:
     served.engine().register(version())
     served.network.down = True
-    found = served.stand(version())
-    assert found.state == "waiting"
-    assert "was not reached" in found.detail
+    with pytest.raises(EngineBusyError, match="was not reached"):
+        served.engine().inspect([version()])
     with pytest.raises(EngineBusyError):
         served.engine().register(version(2))
+    assert served.engine().inspect([]) == []
 
 
 def test_a_query_that_does_not_end_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

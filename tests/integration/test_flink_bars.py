@@ -1,0 +1,145 @@
+"""Bars that a real Flink makes are those of the embedded engine, whatever comes late, falls out, or is killed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.support_engine import DAY, HOUR, MINUTE, START, Trade, bars, moment, trade
+from tests.support_flink_bars import FlinkMarket, World
+from tests.unit.engines.ksqldb.test_statements import QUERIES
+from tests.unit.engines.sql.test_same_bars import HOURS, ticks
+
+import ashioto as ao
+from ashioto.errors import UnsupportedError
+from ashioto.testing.stack.ready import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from ashioto.dsl import BarQuery, Column
+    from ashioto.testing.stack import FlinkPlace
+
+UNTIL = 4 * DAY + 10 * HOUR
+
+
+@pytest.fixture
+def world(kafka: str, registry: str, flink: FlinkPlace, unique: str, tmp_path: Path) -> World:
+    return World(kafka=kafka, registry=registry, flink=flink, unique=unique, folder=tmp_path)
+
+
+@pytest.fixture
+def started(world: World) -> Iterator[Any]:
+    """Starts queries on the cluster, and stops them in the end."""
+    made: list[FlinkMarket] = []
+
+    def start(query: BarQuery, **options: Any) -> FlinkMarket:
+        market = FlinkMarket.of(query, world, **options)
+        made.append(market)
+        market.engine.register(market.version)
+        return market
+
+    yield start
+    for market in made:
+        market.end()
+
+
+def test_six_frames_over_breaks_and_nights_and_their_revisions(started: Any) -> None:
+    market: FlinkMarket = started(bars("1m", "5m", "1h", "1d", "1w", "1mo"), hours=HOURS, partitions=2)
+    market.twin.send(*ticks(1)[:80])
+    market.twin.at(DAY + 10 * HOUR)
+    market.copy()
+    market.await_same()
+    market.twin.send(*ticks(1)[80:], *ticks(2)[:40])
+    market.twin.at(UNTIL)
+    market.copy()
+    market.await_same()
+    assert {row["final"] for row in market.actual("1w").values()} == {True, False}
+    assert any(row["synthetic"] for row in market.actual("1m").values())
+    assert [market.records(period)[1] for period in ("1m", "5m", "1h", "1d", "1w", "1mo")] == [0] * 6
+
+
+def test_selected_expressions_and_conditions(started: Any) -> None:
+    select: Mapping[str, Column[Any]] = {
+        "vwap": ao.sum(Trade.price * Trade.size) / ao.sum(Trade.size),
+        "mean": ao.avg(Trade.price),
+        "spread": ao.max(Trade.price) - ao.min(Trade.price),
+        "net": ao.sum(Trade.lots) * 2 - ao.count(),
+        "turnover": ao.sum(Trade.price * Trade.lots),
+        "top": ao.greatest(ao.last(Trade.price), ao.first(Trade.size)),
+        "open": ao.coalesce(ao.previous("close"), ao.first(Trade.price)),
+        "close": ao.last(Trade.price),
+        "heaviest": ao.max(Trade.weight * 2) - 1,
+        "ticks": ao.count(),
+    }
+    empty = {"heaviest": 0.0, "spread": Decimal(0), "net": 0, "turnover": Decimal(0), "top": ao.previous("top")}
+    where = [
+        (Trade.lots > 0) | ~(Trade.price * 2 >= Trade.size + 100),
+        ~((Trade.price / Trade.size > 30) & (Trade.symbol == "A")),
+    ]
+    query = bars("5m", select=select, when_empty=empty | {"open": ao.previous("close")}, where=where)
+    market: FlinkMarket = started(query, hours=HOURS)
+    names = ("a\\b", "\x1f", "\\u001f", "足 'x' ${y}")
+    market.twin.send(*({**row, "venue": names[number % 4]} for number, row in enumerate(ticks(8))))
+    market.twin.at(UNTIL)
+    market.copy()
+    market.await_same()
+
+
+def test_buckets_from_the_open_of_the_session(started: Any) -> None:
+    market: FlinkMarket = started(bars("3m", "1d", align="session"), hours=HOURS)
+    market.twin.send(*ticks(3))
+    market.twin.at(UNTIL)
+    market.copy()
+    market.await_same()
+
+
+def test_a_market_that_never_closes_and_ticks_that_come_too_late(started: Any) -> None:
+    market: FlinkMarket = started(bars("1h", "1d", schedule=False, retention=2 * DAY), hours=())
+    market.twin.send(trade("A", 5 * DAY, 3), trade("A", 5 * DAY + 1, 4), trade("B", 5 * DAY, 1))
+    market.twin.at(5 * DAY + 90 * MINUTE)
+    market.copy()
+    market.await_same()
+    market.twin.send(trade("A", 2 * DAY, 9), trade("A", 4 * DAY, 8))
+    market.twin.at(5 * DAY + 2 * HOUR)
+    market.copy()
+    market.await_same()
+    late = market.late()
+    assert [(row["at"], row["price"]) for row in late] == [(moment(START + 2 * DAY), Decimal(9))]
+    assert late == market.twin.late()
+
+
+def test_a_session_that_is_made_shorter_takes_its_ticks_out_of_their_bars(started: Any) -> None:
+    query = bars("1m", "1d", continuous=False)
+    hours = [("A", 9 * HOUR, 10 * HOUR)]
+    market: FlinkMarket = started(query, hours=hours)
+    market.twin.send(*(trade("A", 9 * HOUR + n * MINUTE, 10 + (7 * n) % 5) for n in range(50)))
+    market.twin.at(DAY)
+    market.copy()
+    market.await_same()
+    market.open(("A", 9 * HOUR, 9 * HOUR + 10 * MINUTE), twin=False)
+    shorter = FlinkMarket.twin_of(query, [("A", 9 * HOUR, 9 * HOUR + 10 * MINUTE)])
+    shorter.send(*market.twin.sent)
+    shorter.at(DAY)
+    market.twin = shorter
+    market.await_same()
+    assert market.records("1m") == (90, 40)
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_the_planner_takes_every_reviewed_script(world: World, name: str) -> None:
+    with world.log() as log:
+        (said,) = world.engine(log).compile(FlinkMarket.version_of(QUERIES[name]))
+    assert said.count("EXECUTE STATEMENT SET") == 1
+
+
+def test_what_the_planner_refuses_is_told_with_its_reason(world: World) -> None:
+    with world.log() as log:
+        engine = world.engine(log, group="'")
+        version = FlinkMarket.version_of(bars("1m"))
+        object.__setattr__(engine._options.reach, "bootstrap", "")
+        assert wait_until(lambda: True, timeout_s=1)
+        with pytest.raises(UnsupportedError, match="Flink refuses it"):
+            engine.compile(version)
