@@ -11,8 +11,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ashioto.cli.project import Project
     from ashioto.clock import Clock
-    from ashioto.migration.lag import Lag
+    from ashioto.migration.lag import Lag, Served
 
 NOTHING = "no query is registered: rc infra apply"
 
@@ -38,13 +39,25 @@ def lag(
     names = [c.name for c in project.contexts] if context is None else [project.context(context).name]
     env = (project.config.project.env, project.config.project.cluster)
     clock = SystemClock()
+    served = served_by(project, clock)
     if not watch:
-        found = look_twice(project.log, env, names, clock, interval)
+        found = look_twice(project.log, env, names, clock, interval, served=served)
         print_rows(rows_of(found, as_json=as_json), title="lag", as_json=as_json, empty=NOTHING)
         return
-    looks = until(follow(project.log, env, names, clock, interval), clock, seconds)
+    looks = until(follow(project.log, env, names, clock, interval, served=served), clock, seconds)
     with suppress(KeyboardInterrupt):
         show_all(looks, as_json=as_json)
+
+
+def served_by(project: Project, clock: Clock) -> Served | None:
+    """Return what says how far the engine of a project has read, where it is a server; None for the embedded one."""
+    from ashioto.cli.infra_target import target_of
+    from ashioto.engines.base import SQL_ENGINES
+
+    if project.config.engine.kind not in SQL_ENGINES:
+        return None
+    engine = target_of(project, clock).engine
+    return lambda one: engine.progress(one) if one.engine == engine.kind else None
 
 
 def rows_of(found: Sequence[Lag], *, as_json: bool) -> list[dict[str, object]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ashioto.control.applied import registrations
+from ashioto.engines.base import SQL_ENGINES
 from ashioto.engines.embedded.core import BEGINNING
 from ashioto.engines.embedded.progress import version_progress
 from ashioto.errors import UnknownTopicError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ashioto.log.base import Log
     from ashioto.logical.nodes import Query
 
+Served = Callable[["Registration"], "Mapping[int, int] | None"]
 LagState = Literal["caught up", "behind", "not begun", "problem"]
 _LOOKS_BACK: Final = (1, 2, 64, 4096)
 
@@ -86,15 +89,18 @@ class Lag:
         }
 
 
-def lags(log: Log, env: tuple[str, ...], contexts: Sequence[str]) -> list[Lag]:
+def lags(
+    log: Log, env: tuple[str, ...], contexts: Sequence[str], *, served: Served | None = None
+) -> list[Lag]:  # fmt: skip
     """Return how far every registered query is behind, by query and partition.
 
     Args:
         log: Where ticks and progress are.
         env: Environment and cluster.
         contexts: Names of the contexts.
+        served: Says how far a server has read the ticks of a version; None where no query runs on one.
     """
-    return [lag for name in contexts for one in _running(log, env, name) for lag in _of(log, env, one)]
+    return [lag for name in contexts for one in _running(log, env, name) for lag in _of(log, env, one, served)]
 
 
 def paced(before: Sequence[Lag], after: Sequence[Lag], seconds: float) -> list[Lag]:
@@ -109,7 +115,10 @@ def paced(before: Sequence[Lag], after: Sequence[Lag], seconds: float) -> list[L
     return [_paced(known.get((lag.query, lag.partition)), lag, seconds) for lag in after]
 
 
-def look_twice(log: Log, env: tuple[str, ...], contexts: Sequence[str], clock: Clock, interval: float) -> list[Lag]:
+def look_twice(
+    log: Log, env: tuple[str, ...], contexts: Sequence[str], clock: Clock, interval: float, *,
+    served: Served | None = None,
+) -> list[Lag]:  # fmt: skip
     """Return how far every registered query is behind and how fast it reads, by two looks.
 
     Args:
@@ -118,18 +127,20 @@ def look_twice(log: Log, env: tuple[str, ...], contexts: Sequence[str], clock: C
         contexts: Names of the contexts.
         clock: Waits between the looks.
         interval: Seconds between them; 0 looks once, without rates.
+        served: Says how far a server has read the ticks of a version; None where no query runs on one.
     """
-    first = lags(log, env, contexts)
+    first = lags(log, env, contexts, served=served)
     if interval <= 0 or not first:
         return first
     begun = clock.monotonic()
     clock.sleep(interval)
-    return paced(first, lags(log, env, contexts), clock.monotonic() - begun)
+    return paced(first, lags(log, env, contexts, served=served), clock.monotonic() - begun)
 
 
 def follow(
-    log: Log, env: tuple[str, ...], contexts: Sequence[str], clock: Clock, interval: float
-) -> Iterator[list[Lag]]:
+    log: Log, env: tuple[str, ...], contexts: Sequence[str], clock: Clock, interval: float, *,
+    served: Served | None = None,
+) -> Iterator[list[Lag]]:  # fmt: skip
     """Yield how every registered query stands, again and again; rates are those since the look before.
 
     Args:
@@ -138,13 +149,14 @@ def follow(
         contexts: Names of the contexts.
         clock: Waits between the looks.
         interval: Seconds between them.
+        served: Says how far a server has read the ticks of a version; None where no query runs on one.
     """
-    before, at = lags(log, env, contexts), clock.monotonic()
+    before, at = lags(log, env, contexts, served=served), clock.monotonic()
     yield before
     while True:
         clock.sleep(interval)
         now = clock.monotonic()
-        after = lags(log, env, contexts)
+        after = lags(log, env, contexts, served=served)
         yield paced(before, after, now - at)
         before, at = after, now
 
@@ -156,13 +168,16 @@ def _running(log: Log, env: tuple[str, ...], context: str) -> list[Registration]
         return []
 
 
-def _of(log: Log, env: tuple[str, ...], one: Registration) -> list[Lag]:
+def _of(log: Log, env: tuple[str, ...], one: Registration, served: Served | None) -> list[Lag]:
     plan = one.decoded()
     source = topic(plan.context, plan.entity.name)
     try:
         ends = log.describe(source).end_offsets
     except UnknownTopicError:
         return []
+    if one.engine in SQL_ENGINES:
+        cuts = None if served is None else served(one)
+        return [_served(log, one.name, source, (p, end), cuts) for p, end in sorted(ends.items())]
     try:
         known = version_progress(log, env, one.context, one.object)
     except UnknownTopicError:  # no engine ever ran
@@ -190,6 +205,22 @@ def _lag(log: Log, plan: Query, name: str, source: str, place: tuple[int, int], 
         state="problem" if progress.problem else behind,
         detail=progress.problem or ("makes its bars anew from the ticks" if progress.rebuild else ""),
     )
+
+
+def _served(log: Log, name: str, source: str, place: tuple[int, int], cuts: Mapping[int, int] | None) -> Lag:
+    """Return how far a query is behind that runs on a server."""
+    partition, end = place
+    if cuts is None:
+        start = log.describe(source).start_offsets[partition]
+        detail = "the engine has not begun to read it: rc infra status"
+        return Lag(query=name, partition=partition, read=start, end=end, seconds=None, state="not begun", detail=detail)
+    read = cuts.get(partition, 0)
+    newest, last = (_time_before(log, source, partition, at) for at in (end, read))
+    behind = None if newest is None or last is None else max(newest - last, 0) / 1000
+    return Lag(
+        query=name, partition=partition, read=read, end=end, seconds=0.0 if read >= end else behind,
+        state="behind" if read < end else "caught up",
+    )  # fmt: skip
 
 
 def _seconds(log: Log, source: str, place: tuple[int, int], progress: Progress, *, continuous: bool) -> float | None:

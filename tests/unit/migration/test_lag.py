@@ -54,9 +54,11 @@ def log() -> MemoryLog:
 
 @pytest.fixture
 def register(log: MemoryLog) -> Callable[..., None]:
-    def registering(state: RegistrationState = "applied", *, continuous: bool = True, version: int = 1) -> None:
+    def registering(
+        state: RegistrationState = "applied", *, continuous: bool = True, version: int = 1, engine: str = "embedded"
+    ) -> None:
         made = Registration(
-            context="lagging", query="rate_bars", version=version, state=state, engine="embedded", checksum="",
+            context="lagging", query="rate_bars", version=version, state=state, engine=engine, checksum="",
             plan=encode_query(plan(continuous=continuous)), begins="start", updated_ms=0,
         )  # fmt: skip
         log.append([registration_batch(ENV, [made])])
@@ -96,6 +98,25 @@ def test_records_and_seconds_behind_are_told_by_partition(log: MemoryLog, regist
     assert (one.query, one.partition, one.read, one.end, one.records) == ("lagging_rate_bars_v1", 0, 6, 10, 4)
     assert (one.seconds, one.state, one.eta) == (4.0, "behind", None)
     assert (other.partition, other.records, other.seconds, other.state, other.eta) == (1, 0, 0.0, "caught up", 0.0)
+
+
+def test_of_queries_on_a_server_the_server_is_asked(log: MemoryLog, register: Callable[..., None]) -> None:
+    register(engine="flink")
+    send(log, 10)
+    send(log, 4, partition=1)
+    found = lags(log, ENV, ["lagging"], served=lambda one: {0: 7, 1: 4} if one.engine == "flink" else None)
+    assert [(lag.read, lag.records, lag.seconds, lag.state) for lag in found] == [
+        (7, 3, 3.0, "behind"), (4, 0, 0.0, "caught up"),
+    ]  # fmt: skip
+    (one, _) = lags(log, ENV, ["lagging"], served=lambda _: None)
+    assert (one.state, one.seconds, one.detail) == (
+        "not begun",
+        None,
+        "the engine has not begun to read it: rc infra status",
+    )
+    reads = iter([{0: 2}, {0: 4}])
+    twice = look_twice(log, ENV, ["lagging"], ManualClock(), 2.0, served=lambda _: next(reads))
+    assert twice[0].read_rate == 1.0
 
 
 def test_the_time_of_the_heartbeats_counts_where_it_is_later(log: MemoryLog, register: Callable[..., None]) -> None:

@@ -20,7 +20,7 @@ class JobId:
     """Names a job.
 
     Args:
-        owner: Hash of environment, cluster and version: 10 digits.
+        owner: Hash of prefix, environment, cluster and version: 10 digits.
         sql: Hash of what it does: 7 digits.
         since_min: Buckets before this minute are left alone; 0 where none is.
         attempt: Second at which it was submitted.
@@ -59,13 +59,18 @@ class JobId:
         return cls(owner=match[1], sql=match[2], since_min=int(match[3], 16), attempt=int(match[4], 16))
 
 
-def owner_of(env: tuple[str, ...], name: str) -> str:
+def owner_of(prefix: str, env: tuple[str, ...], name: str) -> str:
     """Return the digits of a version of a query in an environment.
 
-    >>> owner_of(("dev", "local"), "trading_rate_bars_v1") == owner_of(("prod", "local"), "trading_rate_bars_v1")
+    Args:
+        prefix: Of the topics: a cluster may run the queries of several worlds.
+        env: Environment and cluster.
+        name: Of the version.
+
+    >>> owner_of("", ("dev", "local"), "bars_v1") == owner_of("", ("prod", "local"), "bars_v1")
     False
     """
-    return _digits("\x1f".join((*env, name)))[:10]
+    return _digits("\x1f".join((prefix, *env, name)))[:10]
 
 
 def group_of(env: tuple[str, ...], name: str) -> str:

@@ -104,7 +104,7 @@ class FlinkEngine:
             UnsupportedError: Flink cannot run the query.
             EngineError: Gateway or job manager are not reached, or refuse the job.
         """
-        owner, jobs = owner_of(self._env, registration.name), self._mine(registration, self._jobs.all())
+        owner, jobs = self._owner(registration), self._mine(registration, self._jobs.all())
         if any(not job.ended for job, _ in jobs):
             return
         sql = self._sql(registration)
@@ -227,9 +227,12 @@ class FlinkEngine:
         return max(found, key=lambda one: one[0].attempt, default=None)
 
     def _mine(self, registration: Registration, jobs: Sequence[Job]) -> list[tuple[Job, JobId]]:
-        owner = owner_of(self._env, registration.name)
+        owner = self._owner(registration)
         parsed = [(job, JobId.parse(job.id)) for job in jobs]
         return [(job, known) for job, known in parsed if known is not None and known.owner == owner]
+
+    def _owner(self, registration: Registration) -> str:
+        return owner_of(self._options.reach.prefix, self._env, registration.name)
 
     def _newest(self, registration: Registration, jobs: Sequence[Job]) -> Job | None:
         """Return the job of a version: the one that runs, else the one that was submitted last."""

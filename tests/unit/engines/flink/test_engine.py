@@ -110,6 +110,8 @@ def test_versions_and_environments_have_jobs_of_their_own(site: Site, version: R
     assert first.owner != second.owner
     site.engine().stop(version)
     assert [job.state for job in site.server.jobs] == ["FINISHED", "RUNNING"]
+    elsewhere = site.engine(reach=Reach(bootstrap="kafka:9092", registry="http://registry", prefix="q."))
+    assert elsewhere.inspect([site.version(QUERY, 2)]) == []
 
 
 def test_addresses_and_secrets_change_no_identity(site: Site, version: Registration) -> None:

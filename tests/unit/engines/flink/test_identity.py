@@ -33,13 +33,9 @@ def test_no_bucket_before_a_moment_is_touched(since_ms: int) -> None:
 
 
 def test_owners_and_sql_differ() -> None:
-    names = [
-        (("dev", "local"), "a_v1"),
-        (("dev", "local"), "a_v2"),
-        (("dev", "east"), "a_v1"),
-        (("de", "vlocal"), "a_v1"),
-    ]
-    assert len({owner_of(env, name) for env, name in names}) == 4
+    names = [("", ("dev", "local"), "a_v1"), ("", ("dev", "local"), "a_v2"), ("", ("dev", "east"), "a_v1"),
+             ("", ("de", "vlocal"), "a_v1"), ("p.", ("dev", "local"), "a_v1")]  # fmt: skip
+    assert len({owner_of(*one) for one in names}) == 5
     assert sql_of("a") != sql_of("b")
 
 
