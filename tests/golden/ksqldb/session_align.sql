@@ -42,7 +42,8 @@ CREATE TABLE `t_trade_bars_v4_sessions` (
 ) WITH (
   KAFKA_TOPIC = 't.hours_by_day',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  WRAP_SINGLE_VALUE = TRUE
 );
 
 CREATE STREAM `t_trade_bars_v4_stamped` WITH (
