@@ -26,7 +26,7 @@ def config(kind: EngineKind) -> Config:
     return Config(file=Path("ashioto.toml"), log=log, schema_registry=RegistryConfig(url="http://r:1"), engine=engine)
 
 
-@pytest.mark.parametrize("kind", ["embedded", "flink"])
+@pytest.mark.parametrize("kind", ["embedded", "flink", "ksqldb"])
 def test_the_engine_of_a_project_is_opened_without_asking_it(kind: EngineKind) -> None:
     engine = open_engine(config(kind), GroupLog(), ENV, ManualClock())
     assert engine.kind == kind

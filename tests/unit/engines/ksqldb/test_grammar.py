@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from lark.exceptions import UnexpectedInput
 from tests.support_ksqldb_grammar import RESERVED, names, parse, texts
@@ -107,6 +107,7 @@ def order(columns: list[str]) -> type[ao.Stream]:
     return type("Order", (ao.Stream,), {**made, "__annotations__": kinds, "__module__": __name__})
 
 
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=4, unique=True), HOSTILE)
 def test_columns_and_conditions_of_anybody_are_understood(columns: list[str], said: str) -> None:
     assume(columns[0] not in MARKER_COLUMNS)
