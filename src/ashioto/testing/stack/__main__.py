@@ -16,7 +16,7 @@ def main(words: list[str]) -> int:
     """Run a command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ashioto.testing.stack", description=__doc__)
     parser.add_argument("command", choices=["fetch"], help="fetch: get all files and check them")
-    parser.add_argument("--flink", action="store_true", help="also what Flink needs: 180 MB, and as much on disk again")
+    parser.add_argument("--flink", action="store_true", help="also what Flink needs: 180 MB, and 130 MB of its classes")
     options = parser.parse_args(words)
     try:
         _fetch(flink=options.flink)
