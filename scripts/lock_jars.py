@@ -10,9 +10,25 @@ from pathlib import Path
 from ashioto.testing.stack.lock import LOCK_FILE
 
 REGISTRY = ("io.apicurio", "apicurio-registry-app", "tar.gz", "all")
+FLINK = {"flink-clients": "2.3.0", "flink-json": "2.3.0", "flink-runtime-web": "2.3.0"}
+CARRYING = {  # of Flink; what they depend on is in them, or among what those above bring
+    "flink-cep": "2.3.0",
+    "flink-connector-base": "2.3.0",
+    "flink-connector-datagen": "2.3.0",
+    "flink-sql-avro-confluent-registry": "2.3.0",
+    "flink-sql-connector-kafka": "5.0.0-2.2",
+    "flink-sql-gateway": "2.3.0",
+    "flink-table-api-java-uber": "2.3.0",
+    "flink-table-planner-loader": "2.3.0",
+    "flink-table-runtime": "2.3.0",
+}
 ROOTS: dict[str, list[tuple[str, str, str, str, str]]] = {  # group, artifact, version, packaging, classifier
     "kafka": [
         ("org.apache.kafka", "kafka_2.13", "4.4.0", "jar", ""),
+        ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5", "jar", ""),
+    ],
+    "flink": [
+        *(("org.apache.flink", artifact, version, "jar", "") for artifact, version in (FLINK | CARRYING).items()),
         ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5", "jar", ""),
     ],
     "registry-java17": [(*REGISTRY[:2], "2.6.13.Final", *REGISTRY[2:])],
@@ -23,11 +39,12 @@ ALL_OUT = "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId>
 
 
 def pom_of(roots: list[tuple[str, str, str, str, str]]) -> str:
-    """Return a Maven project that needs these; an archive comes without what it depends on, for it carries that."""
+    """Return a Maven project that needs these; what carries all that it depends on comes without that."""
     wanted = "".join(
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>"
         f"<type>{packaging}</type>"
-        f"{f'<classifier>{classifier}</classifier>{ALL_OUT}' if classifier else ''}</dependency>"
+        f"{f'<classifier>{classifier}</classifier>' if classifier else ''}"
+        f"{ALL_OUT if classifier or artifact in CARRYING else ''}</dependency>"
         for group, artifact, version, packaging, classifier in roots
     )
     return (

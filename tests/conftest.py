@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from tests.support_flink import flink
 from tests.support_kafka import java, kafka, registry, unique
 
-__all__ = ["java", "kafka", "registry", "unique"]
+__all__ = ["flink", "java", "kafka", "registry", "unique"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

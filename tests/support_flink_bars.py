@@ -27,7 +27,7 @@ from ashioto.logical.codec import checksum, encode_query
 from ashioto.tables import EntitySet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from tests.support_engine import Row
@@ -54,9 +54,14 @@ class World:
         """Open the log."""
         return open_kafka_log(self.kafka, self.registry, self.unique, self.folder)
 
-    def engine(self, log: KafkaLog, *, interval_ms: int = 500) -> FlinkEngine:
+    def engine(
+        self, log: KafkaLog, *, interval_ms: int = 500, registry_options: Mapping[str, str] | None = None
+    ) -> FlinkEngine:
         """Open the engine."""
-        reach = Reach(bootstrap=self.kafka, registry=self.registry, prefix=f"{self.unique}.")
+        reach = Reach(
+            bootstrap=self.kafka, registry=self.registry, prefix=f"{self.unique}.",
+            registry_options=registry_options or {},
+        )  # fmt: skip
         checkpoints = self.flink.checkpoints.as_uri()
         options = FlinkOptions(reach=reach, checkpoints=checkpoints, interval_ms=interval_ms)
         clock, access = SystemClock(), Access()
@@ -205,9 +210,21 @@ class FlinkMarket:
                 at = found.next_offset
         return total, dead
 
+    def late(self) -> list[Row]:
+        """Return the late ticks."""
+        topic = naming.late_topic(self.query.plan.context, self.query.plan.entity.name)
+        found: list[Row] = []
+        for partition in range(self.partitions):
+            at = 0
+            while (part := self.log.read(topic, partition, at)) is not None:
+                found += part.data.to_pylist()
+                at = part.next_offset
+        return found
+
     def end(self) -> None:
         """Stop the query, and close the log."""
         self.engine.stop(self.version)
+        self.engine.close()
         self.log.close()
 
 

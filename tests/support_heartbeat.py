@@ -134,8 +134,8 @@ def records(log: Log, plan: Query) -> Iterator[tuple[int, list[dict[str, Any]]]]
 
 def content(row: dict[str, Any]) -> Content:
     """What a marker says."""
-    times = (row[n] for n in ("due", "at", "bucket_start", "bucket_end", "market_date"))
-    following = (row[n] for n in ("next_at", "next_bucket_start", "next_market_date"))
+    times = (row[n] for n in ("due", "at", "bucket_start", "bucket_end", "market_date", "session_open"))
+    following = (row[n] for n in ("next_at", "next_bucket_start", "next_market_date", "next_session_open"))
     return (
         (row["broker"], row["symbol"]),
         row["kind"],
@@ -155,8 +155,8 @@ def number(value: datetime | date | None) -> int | None:
 def planned(plan: Query, hours: Mapping[Key, Iterable[Row]], *, after: int, until: int) -> Counter[Content]:
     """What every marker due in a stretch of time should say, from the schedule alone."""
     return Counter(
-        (key, m.kind, m.due, m.at, m.bucket_start, m.bucket_end, m.day, m.closes, m.next_at, m.next_bucket_start,
-         m.next_day)
+        (key, m.kind, m.due, m.at, m.bucket_start, m.bucket_end, m.day, m.opened, m.closes,
+         m.next_at, m.next_bucket_start, m.next_day, m.next_opened)
         for key, rows in hours.items()
         for m in (markers_of(plan, sorted(rows)) if rows else [])
         if after < m.due <= until

@@ -29,7 +29,7 @@ def require_java() -> None:
     except StackError as error:
         if os.environ.get("CI"):
             raise
-        pytest.skip(f"no Kafka here: {error.message}; {error.hint}")
+        pytest.skip(f"no test stack here: {error.message}; {error.hint}")
 
 
 @pytest.fixture(scope="session")

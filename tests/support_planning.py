@@ -156,6 +156,7 @@ class _Place(TypedDict):
     bucket_start: int
     bucket_end: int
     day: int
+    opened: int
 
 
 def markers_of(plan: Query, rows: list[Row]) -> list[Marker]:
@@ -166,7 +167,7 @@ def markers_of(plan: Query, rows: list[Row]) -> list[Marker]:
 
     def place(piece: Piece) -> _Place:
         begin, until = bucket(plan.base, plan.align, piece[0], piece[2])
-        return {"at": piece[0], "bucket_start": begin, "bucket_end": until, "day": piece[2][2]}
+        return {"at": piece[0], "bucket_start": begin, "bucket_end": until, "day": piece[2][2], "opened": piece[2][0]}
 
     def final(end: int, piece: Piece, closes: list[str]) -> Marker:
         return Marker(kind="final", due=end + plan.grace_ms, closes=tuple(closes), **place(piece))
@@ -180,6 +181,7 @@ def markers_of(plan: Query, rows: list[Row]) -> list[Marker]:
                 next_at=own["at"],
                 next_bucket_start=own["bucket_start"],
                 next_day=own["day"],
+                next_opened=own["opened"],
                 **place(before),
             )
         )

@@ -72,6 +72,7 @@ def engine(log: Any, unique: str, version: Registration) -> Iterator[KsqldbEngin
     made.stop(version)
     assert not look(client).of(version.name)
     client.close()
+    registry.close()
 
 
 def market(log: Log | None = None) -> Market:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Content = tuple[Any, ...]
-"""Symbol, kind, due, at, bucket start and end, market date, closes, next at, its bucket start and market date."""
+"""Symbol, kind, due, at, bucket start and end, market date, open of its session, closes; next at, its bucket start,
+market date and open of its session."""
 COLUMNS = (
-    "symbol", "kind", "due", "at", "bucket_start", "bucket_end", "market_date", "closes", "next_at",
-    "next_bucket_start", "next_market_date",
+    "symbol", "kind", "due", "at", "bucket_start", "bucket_end", "market_date", "session_open", "closes", "next_at",
+    "next_bucket_start", "next_market_date", "next_session_open",
 )  # fmt: skip
 
 
@@ -71,8 +72,8 @@ def sent_markers(world: World, context: str) -> list[Sent]:
 def planned(context: str, variant: Variant, symbol: str, rows: tuple[Row, ...]) -> list[Content]:
     """Return what every marker of a schedule says."""
     return [
-        (symbol, m.kind, m.due, m.at, m.bucket_start, m.bucket_end, m.day, m.closes, m.next_at, m.next_bucket_start,
-         m.next_day)
+        (symbol, m.kind, m.due, m.at, m.bucket_start, m.bucket_end, m.day, m.opened, m.closes,
+         m.next_at, m.next_bucket_start, m.next_day, m.next_opened)
         for m in (markers_of(plan(context, variant), list(rows)) if rows else [])
     ]  # fmt: skip
 

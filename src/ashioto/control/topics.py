@@ -116,10 +116,12 @@ def marker_schema(group_by: Sequence[str]) -> pa.Schema:
             ("bucket_start", TIME),
             ("bucket_end", TIME),
             ("market_date", pa.date32()),
+            ("session_open", TIME),
             ("closes", pa.list_(pa.string())),
             ("next_at", TIME),
             ("next_bucket_start", TIME),
             ("next_market_date", pa.date32()),
+            ("next_session_open", TIME),
             ("source_cut", pa.int64()),
             ("epoch", pa.int64()),
         ]

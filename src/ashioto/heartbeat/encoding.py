@@ -75,10 +75,12 @@ class _Columns:
             "bucket_start": [m.bucket_start for m in markers],
             "bucket_end": [m.bucket_end for m in markers],
             "market_date": [m.day for m in markers],
+            "session_open": [m.opened for m in markers],
             "closes": [list(m.closes) for m in markers],
             "next_at": [m.next_at for m in markers],
             "next_bucket_start": [m.next_bucket_start for m in markers],
             "next_market_date": [m.next_day for m in markers],
+            "next_session_open": [m.next_opened for m in markers],
         }
         self.at: Ints = np.array([m.at for m in markers], dtype=np.int64)
         self.arrays = [pa.array(column, fields[name]) for name, column in values.items()]

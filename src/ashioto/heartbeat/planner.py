@@ -61,10 +61,12 @@ class Marker:
         bucket_start: Base bucket of `at`, ms.
         bucket_end: Its end, ms.
         day: Market date of `at`, days.
+        opened: Open of the session that holds `at`, ms.
         closes: Kinds of bars whose bucket ends with this segment; empty in `live`.
         next_at: `live` only: the start of the segment that begins, ms.
         next_bucket_start: Its base bucket, ms.
         next_day: Its market date, days.
+        next_opened: Open of its session, ms.
     """
 
     kind: MarkerKind
@@ -73,10 +75,12 @@ class Marker:
     bucket_start: int
     bucket_end: int
     day: int
+    opened: int
     closes: tuple[str, ...] = ()
     next_at: int | None = None
     next_bucket_start: int | None = None
     next_day: int | None = None
+    next_opened: int | None = None
 
 
 def plan_markers(query: Frames, sessions: Sessions, *, after: int, until: int) -> list[Marker]:
@@ -149,9 +153,11 @@ def _live(query: Frames, sessions: Sessions, after: int, until: int) -> Iterator
             bucket_start=begin,
             bucket_end=end,
             day=day,
+            opened=int(sessions.opens[at_session]),
             next_at=start,
             next_bucket_start=int(found.bucket_start[i]),
             next_day=int(sessions.days[session]),
+            next_opened=int(sessions.opens[session]),
         )
 
 
@@ -181,6 +187,7 @@ def _final(query: Frames, sessions: Sessions, after: int, until: int) -> Iterato
             bucket_start=begin,
             bucket_end=bucket_until,
             day=day,
+            opened=int(sessions.opens[session]),
             closes=tuple(closing.get(end, ())),
         )
 

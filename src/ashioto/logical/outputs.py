@@ -27,6 +27,25 @@ ENVELOPE: Final = (
 )
 """Columns that every bar has beside its keys and selected columns."""
 
+MARKER_COLUMNS: Final = (
+    "base",
+    "kind",
+    "at",
+    "due",
+    "bucket_start",
+    "bucket_end",
+    "market_date",
+    "session_open",
+    "closes",
+    "next_at",
+    "next_bucket_start",
+    "next_market_date",
+    "next_session_open",
+    "source_cut",
+    "epoch",
+)
+"""Columns that every heartbeat has beside its keys."""
+
 RESERVED: Final = frozenset({*ENVELOPE, "period"})
 """Names that no key or selected column may take."""
 

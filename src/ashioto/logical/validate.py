@@ -10,7 +10,7 @@ from ashioto.logical.canonical import canonical
 from ashioto.logical.empty import empty_rules
 from ashioto.logical.entities import check_entity, check_name
 from ashioto.logical.nodes import BOOL, DATE, TEXT, TIMESTAMP, Agg, AlignName, Col, Previous, Query, walk
-from ashioto.logical.outputs import RESERVED, check_output_names, output_types
+from ashioto.logical.outputs import MARKER_COLUMNS, RESERVED, check_output_names, output_types
 from ashioto.logical.types import type_of
 from ashioto.naming import check_context
 
@@ -48,6 +48,7 @@ def check_query(query: Query) -> Query:
     if query.time_frame is not None:
         check_time_frame(query.time_frame, query.entity)
     check_group_by(query.group_by, query.entity, query.time_frame)
+    check_heartbeat_names(query)
     check_timing(query)
     types = output_types(query.outputs, query.entity)
     check_output_names(query.outputs, query.group_by)
@@ -165,6 +166,31 @@ def check_group_by(group_by: tuple[str, ...], entity: Entity, frame: TimeFrame |
             f"group_by lacks {', '.join(missing)}, by which ticks find their sessions",
             hint=f"group by {', '.join([*group_by, *missing])}",
         )
+
+
+def check_heartbeat_names(query: Query) -> None:
+    """Check that no grouping column is called like a column that heartbeats have; only continuous bars have heartbeats.
+
+    Raises:
+        DefinitionError: One is.
+
+    >>> from ashioto.logical.nodes import Entity
+    >>> check_heartbeat_names(Query(context="trading", name="q", entity=Entity(name="Rate", kind="stream", columns=()),
+    ...     where=(), time_frame=None, frames=(), align="clock", continuous=True, grace_ms=0, retention_ms=0,
+    ...     group_by=("kind",), outputs=(), when_empty=()))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ashioto.errors.DefinitionError: Rate.kind groups continuous bars, but heartbeats have a column kind of their own
+    ...
+    """
+    for name in query.group_by if query.continuous else ():
+        if name in MARKER_COLUMNS:
+            raise DefinitionError(
+                f"{query.entity.name}.{name} groups continuous bars, but heartbeats have a column {name} of their own",
+                hint=f"rename it in {query.entity.name}, or group by other columns; taken are "
+                f"{', '.join(sorted(MARKER_COLUMNS))}",
+                column=name,
+            )
 
 
 def check_timing(query: Query) -> None:

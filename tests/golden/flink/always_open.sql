@@ -48,7 +48,7 @@ FROM `t_trade_bars_v4_read` `t`;
 CREATE TEMPORARY VIEW `t_trade_bars_v4_counted` AS
 SELECT
   `t`.`_key` AS `_key`,
-  (`t`.`at` / 3600000) * 3600000 AS `atom`,
+  (`t`.`at` / 1000) * 1000 AS `atom`,
   `t`.`_read` AS `_read`,
   `t`.`venue` AS `group_0`,
   `t`.`symbol` AS `group_1`,
@@ -69,17 +69,16 @@ CREATE TEMPORARY VIEW `t_trade_bars_v4_atoms` AS
 SELECT
   `i`.`_key` AS `_key`,
   `i`.`atom` AS `atom`,
-  MAX(`group_0`) AS `group_0`,
-  MAX(`group_1`) AS `group_1`,
-  COUNT(*) AS `ticks`,
-  MAX(`cut`) AS `cut`,
-  MIN(CONCAT(`place`, '|', CAST(`in_0` AS STRING))) AS `agg_0`,
-  MAX(`in_0`) AS `agg_1`,
-  MIN(`in_0`) AS `agg_2`,
-  MAX(CONCAT(`place`, '|', CAST(`in_0` AS STRING))) AS `agg_3`,
-  CAST(SUM(CAST(`in_1` AS DECIMAL(30, 1))) AS DECIMAL(30, 1)) AS `agg_4`
-FROM TABLE(TUMBLE(TABLE `t_trade_bars_v4_counted`, DESCRIPTOR(`_read`), INTERVAL '0.500' SECOND)) `i`
-GROUP BY `i`.`window_start`, `i`.`window_end`, `i`.`_key`, `i`.`atom`;
+  `group_0` AS `group_0`,
+  `group_1` AS `group_1`,
+  CAST(1 AS BIGINT) AS `ticks`,
+  `cut` AS `cut`,
+  CONCAT(`place`, '|', CAST(`in_0` AS STRING)) AS `agg_0`,
+  `in_0` AS `agg_1`,
+  `in_0` AS `agg_2`,
+  CONCAT(`place`, '|', CAST(`in_0` AS STRING)) AS `agg_3`,
+  CAST(CAST(`in_1` AS DECIMAL(30, 1)) AS DECIMAL(30, 1)) AS `agg_4`
+FROM `t_trade_bars_v4_counted` `i`;
 
 CREATE TEMPORARY TABLE `t_trade_bars_v4_hb` (
   `_key` STRING,

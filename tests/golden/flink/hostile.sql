@@ -54,7 +54,7 @@ FROM `t_order_bars_v4_read` `t`;
 CREATE TEMPORARY VIEW `t_order_bars_v4_counted` AS
 SELECT
   `t`.`_key` AS `_key`,
-  (`t`.`timestamp` / 60000) * 60000 AS `atom`,
+  (`t`.`timestamp` / 1000) * 1000 AS `atom`,
   `t`.`_read` AS `_read`,
   `t`.`select` AS `group_0`,
   `t`.`group` AS `group_1`,
@@ -73,8 +73,8 @@ WHERE (`t`.`timestamp` >= (`t`.`_newest` - 604800000))
   AND (`t`.`window` IS NOT NULL)
   AND (`t`.`timestamp` >= 0)
   AND (COALESCE(`t`.`kind`, 'it''s ${a}') <> U&'o''clock ${b} \005C \001F')
-  AND (COALESCE(`t`.`when`, CAST(TO_TIMESTAMP_LTZ(1704067200000, 3) AS TIMESTAMP(3))) > 1672531200000)
-  AND ((CAST(COALESCE(`t`.`day`, CAST(CAST(TO_TIMESTAMP_LTZ(19723 * 86400000, 3) AS TIMESTAMP(3)) AS DATE)) AS BIGINT) >= 19358) OR (COALESCE(`t`.`final_`, TRUE) = FALSE))
+  AND (COALESCE(`t`.`when`, CAST(1704067200000 AS BIGINT)) > 1672531200000)
+  AND ((CAST(COALESCE(`t`.`day`, CAST(19723 AS INT)) AS BIGINT) >= 19358) OR (COALESCE(`t`.`final_`, TRUE) = FALSE))
   AND (`t`.`window` <= 1.7976931348623157E308)
   AND (`t`.`window` >= -1.7976931348623157E308);
 
@@ -82,16 +82,15 @@ CREATE TEMPORARY VIEW `t_order_bars_v4_atoms` AS
 SELECT
   `i`.`_key` AS `_key`,
   `i`.`atom` AS `atom`,
-  MAX(`group_0`) AS `group_0`,
-  MAX(`group_1`) AS `group_1`,
-  COUNT(*) AS `ticks`,
-  MAX(`cut`) AS `cut`,
-  MAX(CONCAT(`place`, '|', CAST(`in_0` AS STRING))) AS `agg_0`,
-  CAST(SUM(CAST(`in_1` AS DOUBLE)) AS DOUBLE) AS `agg_1`,
-  MIN(`in_1`) AS `agg_2`,
-  MIN(`place`) AS `first_place`
-FROM TABLE(TUMBLE(TABLE `t_order_bars_v4_counted`, DESCRIPTOR(`_read`), INTERVAL '0.500' SECOND)) `i`
-GROUP BY `i`.`window_start`, `i`.`window_end`, `i`.`_key`, `i`.`atom`;
+  `group_0` AS `group_0`,
+  `group_1` AS `group_1`,
+  CAST(1 AS BIGINT) AS `ticks`,
+  `cut` AS `cut`,
+  CONCAT(`place`, '|', CAST(`in_0` AS STRING)) AS `agg_0`,
+  CAST(CAST(`in_1` AS DOUBLE) AS DOUBLE) AS `agg_1`,
+  `in_1` AS `agg_2`,
+  `place` AS `first_place`
+FROM `t_order_bars_v4_counted` `i`;
 
 CREATE TEMPORARY TABLE `t_order_bars_v4_hb` (
   `_key` STRING,

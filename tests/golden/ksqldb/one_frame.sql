@@ -23,10 +23,12 @@ CREATE STREAM `t_trade_bars_v4_hb` (
   `at` TIMESTAMP,
   `bucket_start` TIMESTAMP,
   `market_date` DATE,
+  `session_open` TIMESTAMP,
   `closes` ARRAY<VARCHAR>,
   `next_at` TIMESTAMP,
   `next_bucket_start` TIMESTAMP,
-  `next_market_date` DATE
+  `next_market_date` DATE,
+  `next_session_open` TIMESTAMP
 ) WITH (
   KAFKA_TOPIC = 't.trade_hb',
   KEY_FORMAT = 'KAFKA',
@@ -40,7 +42,8 @@ CREATE TABLE `t_trade_bars_v4_sessions` (
 ) WITH (
   KAFKA_TOPIC = 't.hours_by_day',
   KEY_FORMAT = 'KAFKA',
-  VALUE_FORMAT = 'AVRO'
+  VALUE_FORMAT = 'AVRO',
+  WRAP_SINGLE_VALUE = TRUE
 );
 
 CREATE STREAM `t_trade_bars_v4_stamped` WITH (

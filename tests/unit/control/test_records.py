@@ -12,13 +12,18 @@ from tests.support_planning import query
 from ashioto.control.applied import Registration, registration_batch, registrations
 from ashioto.control.specs import derive_spec, heartbeat_specs, spec_batch
 from ashioto.control.state import HeartbeatState, heartbeat_state, state_batch
-from ashioto.control.topics import below, control_key, control_parts, control_topics
+from ashioto.control.topics import below, control_key, control_parts, control_topics, marker_schema
 from ashioto.errors import UnknownTopicError
 from ashioto.logical.codec import encode_query
+from ashioto.logical.outputs import MARKER_COLUMNS
 from ashioto.testing.memory_log import MemoryLog
 
 ENV = ("dev", "local")
 TEXT = st.text(st.sampled_from("aZ\\\x1f\x1e _\u001fu001f"), max_size=4)
+
+
+def test_heartbeats_have_the_columns_whose_names_are_taken() -> None:
+    assert tuple(marker_schema(()).names) == MARKER_COLUMNS
 
 
 @pytest.fixture

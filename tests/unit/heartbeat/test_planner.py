@@ -82,10 +82,20 @@ def test_what_begins_is_dated_at_the_segment_before_it_over_any_break() -> None:
         bucket_start=ms("2024-03-08 09:02"),
         bucket_end=ms("2024-03-08 09:03"),
         day=TWO_DAYS[1][2],
+        opened=ms("2024-03-08 09:00"),
         next_at=ms("2024-03-11 09:00"),
         next_bucket_start=ms("2024-03-11 09:00"),
         next_day=TWO_DAYS[2][2],
+        next_opened=ms("2024-03-11 09:00"),
     )
+
+
+def test_markers_say_when_their_sessions_opened() -> None:
+    found = plan_markers(query("1m"), sessions_of(TWO_DAYS[:2]), after=0, until=ALL)
+    evening, morning = TWO_DAYS[0][0], TWO_DAYS[1][0]
+    assert [m.opened for m in found if m.kind == "final"] == [evening] * 5 + [morning] * 3
+    live = [(m.opened, m.next_opened) for m in found if m.kind == "live"]
+    assert live == [(evening, evening)] * 5 + [(evening, morning)] + [(morning, morning)] * 2
 
 
 def test_the_first_segment_of_all_is_dated_at_itself() -> None:

@@ -26,7 +26,7 @@ from ashioto.logical.nodes import (
     Previous,
     Query,
 )
-from ashioto.logical.outputs import RESERVED
+from ashioto.logical.outputs import MARKER_COLUMNS, RESERVED
 from ashioto.logical.schedules import always_open
 from ashioto.logical.types import type_of
 from ashioto.logical.validate import check_frames, check_query
@@ -250,3 +250,22 @@ def test_the_schedule_is_checked(query: Query, changes: dict[str, Any], text: st
 def test_the_ready_made_schedule_fits_any_entity(query: Query) -> None:
     for group_by in (("symbol", "venue"), ("venue",), ()):
         assert check_query(replace(query, time_frame=always_open(), group_by=group_by)).group_by == group_by
+
+
+@pytest.mark.parametrize("name", MARKER_COLUMNS)
+def test_continuous_bars_are_not_grouped_by_a_column_that_heartbeats_have(query: Query, name: str) -> None:
+    entity = replace(query.entity, columns=(*query.entity.columns, Column(name=name, type=TEXT)))
+    entity = entity if name != "at" else replace(entity, columns=tuple(_renamed(c) for c in query.entity.columns))
+    named = replace(query, entity=entity, group_by=("symbol", name))
+    said = "that every bar needs" if name in RESERVED else f"heartbeats have a column {name} of their own"
+    with pytest.raises(DefinitionError, match=said) as caught:
+        check_query(named)
+    assert caught.value.ids["column"] == name
+    assert caught.value.hint.startswith("rename it")
+    if name not in RESERVED:
+        assert check_query(replace(named, continuous=False)).group_by == ("symbol", name)
+
+
+def _renamed(column: Column) -> Column:
+    """A stream whose time is `time` and whose venue is called `at`."""
+    return replace(column, name={"at": "time", "venue": "at"}.get(column.name, column.name))

@@ -108,6 +108,7 @@ FLINK: Final = Dialect(
     stream="TEMPORARY TABLE",
     view="TEMPORARY VIEW",
     prefolds=True,
+    times_as_numbers=True,
     sums_widen=True,
     gaps={
         "text_order": Gap(

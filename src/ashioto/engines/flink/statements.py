@@ -210,10 +210,8 @@ def _session_tables(line: Pipeline, reach: Reach) -> list[Statement]:
 
 def _counted(line: Pipeline) -> Statement:
     """Name the ticks that count, each with its atom."""
-    if line.atoms is None:
-        raise TypeError(f"{line.name} has no atoms")
     at = tick_column(line.layout, TICKS, line.query.entity.timestamp or "").sql
-    columns = [(line.ticks.key, RECORD_KEY), (atom_at(line.atoms, at), cols.ATOM), (column(TICKS, _READ), _READ)]
+    columns = [(line.ticks.key, RECORD_KEY), (atom_at(at), cols.ATOM), (column(TICKS, _READ), _READ)]
     columns += _columns(line.ticks.values)
     where = both(_in_time(line), line.ticks.where)
     source = From(source=f"{line.name}_ticks", alias=TICKS)
@@ -228,9 +226,13 @@ def _atoms(line: Pipeline) -> Statement:
         raise TypeError(f"{line.name} has no atoms")
     group = (column(_ROW, RECORD_KEY), column(_ROW, cols.ATOM))
     columns = ((group[0], RECORD_KEY), (group[1], cols.ATOM), *_columns(line.atoms.values))
-    source = From(source=f"{line.name}_counted", alias=_ROW, sliced=(_READ, SLICE_MS))
-    slices = (column(_ROW, "window_start"), column(_ROW, "window_end"))
-    select = Select(columns=columns, source=source, group_by=(*slices, *group))
+    sliced = (_READ, SLICE_MS) if line.atoms.folded else None
+    slices = (column(_ROW, "window_start"), column(_ROW, "window_end"), *group)
+    select = Select(
+        columns=columns,
+        source=From(source=f"{line.name}_counted", alias=_ROW, sliced=sliced),
+        group_by=slices if line.atoms.folded else (),
+    )
     return CreateView(name=f"{line.name}_atoms", selects=(select,))
 
 

@@ -220,7 +220,8 @@ def _sources(line: Pipeline) -> list[Statement]:
         topic = naming.by_day_topic(query.context, query.time_frame.schedule.name)
         index = (ColumnDef(name=KEY, type=TEXT, key="primary"), ColumnDef(name=SESSIONS, type=array(SESSION_TYPE)))
         name = f"{line.name}_sessions"
-        found.append(Create(kind="table", name=name, columns=index, options=(("KAFKA_TOPIC", topic), *_KEYED)))
+        options: tuple[Option, ...] = (("KAFKA_TOPIC", topic), *_KEYED, ("WRAP_SINGLE_VALUE", True))
+        found.append(Create(kind="table", name=name, columns=index, options=options))
     return found
 
 

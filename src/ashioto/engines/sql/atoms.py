@@ -2,7 +2,7 @@
 
 Such a join remembers each of its rows and takes it back when a session changes. What it is given are therefore the
 ticks of a key and a second, folded: few rows, each of which belongs to one session, as sessions begin and end on whole
-seconds. Where the market is always open no session is asked for, and an atom is a base bucket.
+seconds. Where the market is always open no session is asked for, and every tick is an atom by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto.engines.sql import layout as cols
 from ashioto.engines.sql.ast import Cast, Const, call, column
-from ashioto.engines.sql.fold import before_sessions
+from ashioto.engines.sql.fold import before_sessions, of_one
 from ashioto.engines.sql.labels import floored
 from ashioto.engines.sql.stamp import Stamp, counted_ticks, escaped, grain_label, key_of, laid_out, tick_moment
 from ashioto.engines.sql.types import TEXT
@@ -32,34 +32,32 @@ class Atoms:
 
     Args:
         ticks: The ticks that count, of any time.
-        values: What the ticks of an atom come to, each an aggregate.
-        size_ms: How much time an atom holds.
+        values: What the ticks of an atom come to: an aggregate each, or of each tick by itself.
+        folded: Whether they are aggregates.
     """
 
     ticks: Stamp
     values: tuple[Value, ...]
-    size_ms: int
+    folded: bool
 
 
 def atoms(layout: Layout, source: TickSource) -> Atoms:
     """Return how the ticks of a query become atoms."""
-    base = layout.query.base
-    size = base.millis if base.is_intraday else DAY_MS
-    return Atoms(
-        ticks=counted_ticks(layout, source),
-        values=before_sessions(layout),
-        size_ms=size if layout.join is None else SECOND_MS,
-    )
+    values, folded = before_sessions(layout), layout.join is not None
+    made = values if folded else tuple(map(of_one, values))
+    return Atoms(ticks=counted_ticks(layout, source), values=made, folded=folded)
 
 
-def atom_at(atoms: Atoms, at: Sql) -> Sql:
+def atom_at(at: Sql) -> Sql:
     """Return the start of the atom that holds a moment, ms.
 
     Args:
-        atoms: How ticks become atoms.
         at: The moment, ms.
+
+    >>> atom_at(column("at")).op
+    '*'
     """
-    return floored(at, atoms.size_ms)
+    return floored(at, SECOND_MS)
 
 
 def stamped_atoms(layout: Layout, alias: str, key: Sql, session: Session | None) -> Stamp:

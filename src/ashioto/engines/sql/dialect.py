@@ -87,6 +87,7 @@ class Dialect:
         greatest_skips_null: Whether `greatest` and `least` pass over null.
         prefolds: Whether ticks are folded by the second before their session is known, so that what a join keeps, and
             takes back when a session changes, are seconds and not ticks.
+        times_as_numbers: Whether times and dates of ticks are read as milliseconds and days.
         sums_widen: Whether a sum of decimals is of a wider type than they.
         gaps: What it cannot do beside `GAPS`.
 
@@ -112,6 +113,7 @@ class Dialect:
     casts_fail: bool = False
     greatest_skips_null: bool = False
     prefolds: bool = False
+    times_as_numbers: bool = False
     sums_widen: bool = False
     gaps: Mapping[Capability, Gap] = field(default_factory=dict)
 

@@ -280,7 +280,7 @@ class Printer:
         if not options:
             return ""
         named = [(self.text(name) if self.dialect.quoted_options else name, value) for name, value in options]
-        said = [f"  {name} = {self.text(v) if isinstance(v, str) else v}" for name, v in named]
+        said = [f"  {name} = {self.text(v) if isinstance(v, str) else self._constant(v)}" for name, v in named]
         return " WITH (\n" + ",\n".join(said) + "\n)"
 
     def _window(self, window: Window) -> str:

@@ -13,7 +13,7 @@ from ashioto.engines.sql.folded import FoldedReader
 from ashioto.engines.sql.labels import Moment, floored, label
 from ashioto.engines.sql.numbers import Term, stored
 from ashioto.engines.sql.packs import place, rank_of, text_in
-from ashioto.engines.sql.types import BIGINT, TEXT
+from ashioto.engines.sql.types import BIGINT, INT, TEXT
 from ashioto.logical.nodes import DATE, FLOAT64, TIMESTAMP, Col, walk
 from ashioto.period import DAY_MS
 
@@ -89,7 +89,7 @@ def tick_column(layout: Layout, alias: str, name: str) -> Term:
         raise KeyError(name)
     value: Sql = column(alias, name)
     if declared.default is not None:
-        value = call("coalesce", value, _default(declared))
+        value = call("coalesce", value, _default(layout, declared))
     if declared.type == TIMESTAMP:
         value = call("ms_of_time", value)
     if declared.type == DATE:
@@ -201,11 +201,13 @@ def _typed(value: Sql | None, kind: SqlType) -> Sql:
     return value if value is not None and kind == TEXT else Cast(Const(None) if value is None else value, kind)
 
 
-def _default(declared: Column) -> Sql:
-    """Return the default of a column, as the type the column has."""
+def _default(layout: Layout, declared: Column) -> Sql:
+    """Return the default of a column, as the type the column is read in."""
     if declared.default is None:
         raise KeyError(declared.name)
     value = stored(declared.default)
+    if layout.dialect.times_as_numbers:
+        return Cast(value, INT if declared.type == DATE else BIGINT) if declared.type in {DATE, TIMESTAMP} else value
     if declared.type == TIMESTAMP:
         return call("time_of_ms", value)
     return call("date_of_days", value) if declared.type == DATE else value

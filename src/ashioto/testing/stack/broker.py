@@ -15,7 +15,16 @@ from ashioto.testing.stack.jars import Jars
 from ashioto.testing.stack.java import find_java
 from ashioto.testing.stack.process import KeptProcess, last_lines
 from ashioto.testing.stack.ready import answers, listens, wait_until, warm_up
-from ashioto.testing.stack.settings import ADMIN, HOST, Access, Place, place_of_one, properties, server_settings
+from ashioto.testing.stack.settings import (
+    ADMIN,
+    HOST,
+    LOGGING,
+    Access,
+    Place,
+    place_of_one,
+    properties,
+    server_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,14 +32,6 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 90.0
 """How long a broker may take to get ready; machines are shared."""
 _FLAGS: Final = ("-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
-_LOGGING: Final = """status=error
-appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=%d %p %c: %m%n
-rootLogger.level=warn
-rootLogger.appenderRef.out.ref=out
-"""
 
 
 class Broker:
@@ -209,7 +210,7 @@ class Broker:
 
     def _write_settings(self) -> Path:
         file = self.folder / "server.properties"
-        (self.folder / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+        (self.folder / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
         settings = server_settings(self.place, self.folder / "data", access=self._access, extra=self._settings)
         file.touch(mode=0o600)
         file.write_text(properties(settings), encoding="utf-8")

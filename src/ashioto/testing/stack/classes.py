@@ -1,4 +1,4 @@
-"""Keeps the broker's classes in the form that Java loads fastest: starts after the first cost half."""
+"""Keeps a program's classes in the form that Java loads fastest: starts after the first cost half."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def class_archive(home: Path, java: Java, make: Callable[[Path], None]) -> Path 
     Args:
         home: The folder of the files; the archive is put there too, under a hidden name.
         java: Which Java it is for.
-        make: Makes it at a path.
+        make: Makes it at a path; a folder where there are several, with hidden names in it.
     """
     program = Path(java.command).resolve()
     key = hashlib.sha256(f"{program} {program.stat().st_mtime_ns}".encode()).hexdigest()[:12]

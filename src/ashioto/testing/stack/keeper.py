@@ -2,8 +2,9 @@
 
 Started by `process.py` as a file of its own, so that it loads next to nothing: `keeper.py OPTIONS PROGRAM ARGUMENT…`,
 where OPTIONS is JSON: `log` (file that gets what the program prints), `remove` (what to delete in the end), `until` (a
-lock file; the program runs until nobody holds a shared lock on it; empty: until standard input ends). It prints the
-numbers of the program's process and of its own, then the program's exit code; its output ends when it does.
+lock file; the program runs until nobody holds a shared lock on it; empty: until standard input ends), `hold` (a lock
+file that it holds a shared lock on while it runs; empty: none). It prints the numbers of the program's process and of
+its own, then the program's exit code; its output ends when it does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ _PR_SET_PDEATHSIG = 1
 def keep(options: dict[str, str], remove: list[str], command: list[str]) -> int:
     """Run a program to its end, or to the end of those who need it; returns its exit code."""
     gone = threading.Event()
+    if options["hold"]:
+        fcntl.flock(
+            os.open(options["hold"], os.O_RDWR | os.O_CREAT, 0o644), fcntl.LOCK_SH
+        )  # to the end of this process
     with Path(options["log"]).open("ab") as out:
         child = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=_die_with_keeper  # noqa: PLW1509

@@ -1,4 +1,4 @@
-"""The lock: every file that the broker and the registry need, by coordinate and sha256."""
+"""The lock: every file that the test stack needs, by coordinate and sha256."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ class KeptProcess:
         log: Gets what it prints.
         remove: Files and folders that the keeper deletes when it ends the program.
         until: The lock file of `shared`: the program outlives this process, and runs until nobody holds a shared lock.
+        hold: A lock file for the `until` of other programs, which then end with this one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -44,12 +45,24 @@ class KeptProcess:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, log: Path, remove: Sequence[Path] = (), until: Path | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        remove: Sequence[Path] = (),
+        until: Path | None = None,
+        hold: Path | None = None,
     ) -> None:
         self.name = name
         self._log = log
         removed = [*remove] if until is None else [*remove, started_file(until)]
-        options = {"log": str(log), "remove": [str(p) for p in removed], "until": str(until or "")}
+        options = {
+            "log": str(log),
+            "remove": [str(p) for p in removed],
+            "until": str(until or ""),
+            "hold": str(hold or ""),
+        }
         self._said, self._held = _start_keeper([json.dumps(options), *command])
         self._code: int | None = None
         words = _line(self._said).split()

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 ADMIN: Final = "admin"
 """User of a secured broker who may do everything."""
+LOGGING: Final = """status=error
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %c: %m%n
+rootLogger.level=warn
+rootLogger.appenderRef.out.ref=out
+"""
+"""What log4j is told: warnings and errors, to standard output."""
 _CONTROLLER: Final = "controller"
 _PORTS: Final = range(20_000, 32_000)
 _COMMON: Final = {

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 NAMES = sorted(QUERIES)
 TYPES = {"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"}
-OPTIONS = {"KAFKA_TOPIC", "KEY_FORMAT", "VALUE_FORMAT", "VALUE_AVRO_SCHEMA_FULL_NAME", "RETENTION_MS"}
+OPTIONS = {
+    "KAFKA_TOPIC",
+    "KEY_FORMAT",
+    "VALUE_FORMAT",
+    "VALUE_AVRO_SCHEMA_FULL_NAME",
+    "RETENTION_MS",
+    "WRAP_SINGLE_VALUE",
+}
 
 
 def said(name: str) -> list[str]:
@@ -127,6 +134,14 @@ def test_bars_say_that_their_topic_is_kept_as_it_was_declared() -> None:
         options = dict(named(sent("six_frames"), f"_{kind}_bars").options)
         assert options["RETENTION_MS"] == -1
         assert specs[str(options["KAFKA_TOPIC"])].retention_ms is None
+
+
+def test_a_row_of_sessions_is_a_record_whatever_the_server_makes_of_single_values() -> None:
+    sources = [s for s in sent("six_frames") if isinstance(s, Create)]
+    single = [s.name for s in sources if len([c for c in s.columns if not c.key]) == 1]
+    assert single == ["t_trade_bars_v4_sessions"]
+    assert [s.name for s in sources if "WRAP_SINGLE_VALUE" in dict(s.options)] == single
+    assert "WRAP_SINGLE_VALUE = TRUE" in said("six_frames")[2]
 
 
 def test_partitions_are_those_of_the_ticks_all_the_way() -> None:

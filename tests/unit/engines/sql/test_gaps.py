@@ -10,8 +10,9 @@ from tests.support_engine import Trade, bars
 from tests.support_sql import DUCKDB, build
 
 import ashioto as ao
+from ashioto.control.topics import marker_schema
 from ashioto.engines.sql.dialect import GAPS
-from ashioto.engines.sql.layout import OPENED, lay_out
+from ashioto.engines.sql.layout import NEXT_OPENED, OPENED, lay_out
 from ashioto.errors import UnsupportedError
 from ashioto.logical.nodes import TEXT, Column
 
@@ -33,17 +34,19 @@ def test_bars_of_several_months() -> None:
     assert refused(bars("1d", "3mo").plan) == "months"
 
 
-def test_several_periods_from_the_open_of_a_session() -> None:
+def test_several_periods_from_the_open_of_a_session_need_heartbeats_that_say_when_it_opened() -> None:
     query = bars("1m", "5m", align="session").plan
-    assert refused(query) == "session_frames"
-    assert lay_out(query, DUCKDB, opens_known=True).opens_known
-
-
-def test_heartbeats_that_say_when_their_session_opened_lift_that_gap() -> None:
-    known = lay_out(bars("1m", "5m", align="session").plan, DUCKDB, opens_known=True)
-    assert OPENED == "session_open"
+    with pytest.raises(UnsupportedError) as caught:
+        lay_out(query, DUCKDB, opens_known=False)
+    assert caught.value.ids["capability"] == "session_frames"
+    known = lay_out(query, DUCKDB)
+    assert known.opens_known
     assert known.carrier is not None
     assert known.carrier.name == "1m"
+
+
+def test_heartbeats_have_the_columns_that_say_so() -> None:
+    assert {OPENED, NEXT_OPENED} <= set(marker_schema(()).names)
 
 
 def test_one_period_from_the_open_of_a_session_is_possible() -> None:

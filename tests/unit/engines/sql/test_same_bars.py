@@ -98,6 +98,13 @@ def test_buckets_from_the_open_of_the_session() -> None:
     compare(bars("3m", "1d", "1mo", align="session"), 3)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("frames", [("1m", "5m"), ("2m", "4m", "12m", "1d"), ("30s", "3m", "1w")])
+def test_several_frames_from_the_open_of_the_session(frames: tuple[str, ...], seed: int) -> None:
+    odd = [(symbol, opened + 25 * SECOND, closed) for symbol, opened, closed in HOURS]
+    compare(bars(*frames, align="session"), seed, hours=odd)
+
+
 def test_bars_of_a_market_that_never_closes() -> None:
     compare(bars("1h", "4h", "1d", "1mo", schedule=False), 4, hours=())
     compare(bars("5h", "1d", schedule=False), 4, hours=())

@@ -21,7 +21,7 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_java_tests_are_skipped_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="no Kafka here: there is no Java; get one"):
+    with pytest.raises(pytest.skip.Exception, match="no test stack here: there is no Java; get one"):
         support_kafka.require_java()
 
 

@@ -8,10 +8,12 @@ from ashioto.testing.stack.lock import LOCK_FILE, read_lock
 SHA = "ab" * 32
 
 
-def test_the_lock_names_what_the_broker_and_both_registries_need() -> None:
+def test_the_lock_names_what_the_broker_flink_and_both_registries_need() -> None:
     sets = read_lock(LOCK_FILE.read_text(encoding="utf-8"))
-    assert sets.keys() == {"kafka", "registry-java17", "registry-java21"}
+    assert sets.keys() == {"kafka", "flink", "registry-java17", "registry-java21"}
     assert len(sets["kafka"]) == 45
+    assert len(sets["flink"]) == 52
+    assert {"flink-runtime-2.3.0.jar", "flink-sql-gateway-2.3.0.jar"} < {jar.name for jar in sets["flink"]}
     assert {"kafka_2.13-4.4.0.jar", "log4j-slf4j-impl-2.25.5.jar"} < {jar.name for jar in sets["kafka"]}
     assert [jar.name for jar in sets["registry-java17"]] == ["apicurio-registry-app-2.6.13.Final-all.tar.gz"]
     assert [jar.name for jar in sets["registry-java21"]] == ["apicurio-registry-app-3.3.3-all.tar.gz"]

@@ -96,3 +96,12 @@ def test_a_program_does_not_outlive_its_keeper(tmp_path: Path) -> None:
     os.kill(process.keeper, signal.SIGKILL)
     assert process.wait(20) == -1
     assert gone(process.pid)
+
+
+def test_a_program_that_another_holds_ends_with_it(tmp_path: Path) -> None:
+    lock = tmp_path / "users"
+    leader = KeptProcess("leader", ["sleep", "60"], log=tmp_path / "log", hold=lock)
+    follower = KeptProcess("follower", ["sleep", "60"], log=tmp_path / "log", until=lock)
+    assert follower.running
+    leader.kill()
+    assert follower.wait(20) == -signal.SIGKILL
