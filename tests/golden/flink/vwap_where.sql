@@ -137,10 +137,12 @@ CREATE TEMPORARY TABLE `t_trade_bars_v4_hb` (
   `bucket_start` BIGINT,
   `bucket_end` BIGINT,
   `market_date` INT,
+  `session_open` BIGINT,
   `closes` ARRAY<STRING>,
   `next_at` BIGINT,
   `next_bucket_start` BIGINT,
   `next_market_date` INT,
+  `next_session_open` BIGINT,
   `source_cut` BIGINT,
   `epoch` BIGINT
 ) WITH (
