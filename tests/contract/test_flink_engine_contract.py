@@ -1,4 +1,4 @@
-"""The contract of Flink as the engine, on a real cluster; a person or CI names it (see docs/operations/flink.md)."""
+"""The contract of Flink as the engine, on a real cluster; a person may name theirs (see docs/operations/flink.md)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ashioto.control.applied import Registration
     from ashioto.log.kafka import KafkaLog
+    from ashioto.testing.stack import FlinkPlace
 
 PATIENCE_S = 180.0
 """A job of many tasks takes long to start on a busy machine, and a quiet source tells what it has read every 10 s."""
@@ -43,13 +44,15 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    """The cluster that `ASHIOTO_TEST_FLINK` names: gateway, job manager, folder, brokers and registry."""
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """A cluster that `ASHIOTO_TEST_FLINK` names: gateway, job manager, folder, brokers, registry; else one of ours."""
     named = os.environ.get("ASHIOTO_TEST_FLINK", "").split()
-    if not named:
-        pytest.skip("ASHIOTO_TEST_FLINK names no cluster")
-    gateway, jobmanager, folder, kafka, registry = named
-    return Cluster(gateway, jobmanager, Path(folder), kafka, registry)
+    if named:
+        gateway, jobmanager, folder, kafka, registry = named
+        return Cluster(gateway, jobmanager, Path(folder), kafka, registry)
+    flink: FlinkPlace = request.getfixturevalue("flink")
+    kafka, registry = request.getfixturevalue("kafka"), request.getfixturevalue("registry")
+    return Cluster(flink.gateway_url, flink.jobmanager_url, flink.checkpoints, kafka, registry)
 
 
 def engine_of(cluster: Cluster, log: KafkaLog) -> FlinkEngine:

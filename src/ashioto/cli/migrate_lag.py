@@ -50,14 +50,14 @@ def lag(
 
 
 def served_by(project: Project, clock: Clock) -> Served | None:
-    """Return what says how far the engine of a project has read, where it is a server; None for the embedded one."""
+    """Return what says how queries stand in a project's engine, where that is a server; None for the embedded one."""
     from ashioto.cli.infra_target import target_of
     from ashioto.engines.base import SQL_ENGINES
 
     if project.config.engine.kind not in SQL_ENGINES:
         return None
     engine = target_of(project, clock).engine
-    return lambda one: engine.progress(one) if one.engine == engine.kind else None
+    return lambda one: next(iter(engine.inspect([one])), None)
 
 
 def rows_of(found: Sequence[Lag], *, as_json: bool) -> list[dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from ashioto.clock import Clock
     from ashioto.control.applied import Registration
+    from ashioto.engines.base import RunningQuery
     from ashioto.engines.embedded.progress import Progress
     from ashioto.log.base import Log
     from ashioto.logical.nodes import Query
 
-Served = Callable[["Registration"], "Mapping[int, int] | None"]
+Served = Callable[["Registration"], "RunningQuery | None"]
 LagState = Literal["caught up", "behind", "not begun", "problem"]
 _LOOKS_BACK: Final = (1, 2, 64, 4096)
 
@@ -98,7 +99,7 @@ def lags(
         log: Where ticks and progress are.
         env: Environment and cluster.
         contexts: Names of the contexts.
-        served: Says how far a server has read the ticks of a version; None where no query runs on one.
+        served: Says how a version stands on a server; None where no query runs on one.
     """
     return [lag for name in contexts for one in _running(log, env, name) for lag in _of(log, env, one, served)]
 
@@ -127,7 +128,7 @@ def look_twice(
         contexts: Names of the contexts.
         clock: Waits between the looks.
         interval: Seconds between them; 0 looks once, without rates.
-        served: Says how far a server has read the ticks of a version; None where no query runs on one.
+        served: Says how a version stands on a server; None where no query runs on one.
     """
     first = lags(log, env, contexts, served=served)
     if interval <= 0 or not first:
@@ -149,7 +150,7 @@ def follow(
         contexts: Names of the contexts.
         clock: Waits between the looks.
         interval: Seconds between them.
-        served: Says how far a server has read the ticks of a version; None where no query runs on one.
+        served: Says how a version stands on a server; None where no query runs on one.
     """
     before, at = lags(log, env, contexts, served=served), clock.monotonic()
     yield before
@@ -176,8 +177,8 @@ def _of(log: Log, env: tuple[str, ...], one: Registration, served: Served | None
     except UnknownTopicError:
         return []
     if one.engine in SQL_ENGINES:
-        cuts = None if served is None else served(one)
-        return [_served(log, one.name, source, (p, end), cuts) for p, end in sorted(ends.items())]
+        run = None if served is None else served(one)
+        return [_served(log, one.name, source, (p, end), run) for p, end in sorted(ends.items())]
     try:
         known = version_progress(log, env, one.context, one.object)
     except UnknownTopicError:  # no engine ever ran
@@ -207,19 +208,22 @@ def _lag(log: Log, plan: Query, name: str, source: str, place: tuple[int, int], 
     )
 
 
-def _served(log: Log, name: str, source: str, place: tuple[int, int], cuts: Mapping[int, int] | None) -> Lag:
+def _served(log: Log, name: str, source: str, place: tuple[int, int], run: RunningQuery | None) -> Lag:
     """Return how far a query is behind that runs on a server."""
     partition, end = place
-    if cuts is None:
+    problem = run.detail if run is not None and run.state in {"failed", "ended"} else ""
+    if run is None or not run.cuts:
         start = log.describe(source).start_offsets[partition]
-        detail = "the engine has not begun to read it: rc infra status"
-        return Lag(query=name, partition=partition, read=start, end=end, seconds=None, state="not begun", detail=detail)
-    read = cuts.get(partition, 0)
+        detail = problem or "the engine has not begun to read it: rc infra status"
+        state: LagState = "problem" if problem else "not begun"
+        return Lag(query=name, partition=partition, read=start, end=end, seconds=None, state=state, detail=detail)
+    read = run.cuts.get(partition, 0)
     newest, last = (_time_before(log, source, partition, at) for at in (end, read))
     behind = None if newest is None or last is None else max(newest - last, 0) / 1000
+    stands: LagState = "behind" if read < end else "caught up"
     return Lag(
         query=name, partition=partition, read=read, end=end, seconds=0.0 if read >= end else behind,
-        state="behind" if read < end else "caught up",
+        state="problem" if problem else stands, detail=problem,
     )  # fmt: skip
 
 

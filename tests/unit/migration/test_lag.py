@@ -12,6 +12,7 @@ from ashioto import Field, Period
 from ashioto.clock import ManualClock
 from ashioto.control.applied import Registration, RegistrationState, registration_batch
 from ashioto.control.topics import control_topics
+from ashioto.engines.base import RunningQuery, RunState
 from ashioto.engines.embedded.progress import Progress, progress_batch, progress_key
 from ashioto.engines.embedded.topics import system_topics
 from ashioto.log.base import Batch, TopicSpec
@@ -104,18 +105,27 @@ def test_of_queries_on_a_server_the_server_is_asked(log: MemoryLog, register: Ca
     register(engine="flink")
     send(log, 10)
     send(log, 4, partition=1)
-    found = lags(log, ENV, ["lagging"], served=lambda one: {0: 7, 1: 4} if one.engine == "flink" else None)
-    assert [(lag.read, lag.records, lag.seconds, lag.state) for lag in found] == [
-        (7, 3, 3.0, "behind"), (4, 0, 0.0, "caught up"),
+
+    def stands(state: RunState = "running", **cuts: int) -> Callable[[Registration], RunningQuery]:
+        read = {int(name[1:]): at for name, at in cuts.items()}
+        return lambda one: RunningQuery(name=one.name, state=state, cuts=read, detail="its job is FAILED")
+
+    found = lags(log, ENV, ["lagging"], served=stands(p0=7, p1=4))
+    assert [(lag.read, lag.records, lag.seconds, lag.state, lag.detail) for lag in found] == [
+        (7, 3, 3.0, "behind", ""), (4, 0, 0.0, "caught up", ""),
     ]  # fmt: skip
     (one, _) = lags(log, ENV, ["lagging"], served=lambda _: None)
-    assert (one.state, one.seconds, one.detail) == (
-        "not begun",
-        None,
-        "the engine has not begun to read it: rc infra status",
-    )
-    reads = iter([{0: 2}, {0: 4}])
-    twice = look_twice(log, ENV, ["lagging"], ManualClock(), 2.0, served=lambda _: next(reads))
+    assert (one.state, one.seconds) == ("not begun", None)
+    assert one.detail == "the engine has not begun to read it: rc infra status"
+    for cuts in ({}, {"p0": 7}):
+        (one, _) = lags(log, ENV, ["lagging"], served=stands("ended", **cuts))
+        assert (one.state, one.detail) == ("problem", "its job is FAILED")
+    reads = iter([2, 4])
+
+    def reading(one: Registration) -> RunningQuery:
+        return RunningQuery(name=one.name, state="running", cuts={0: next(reads)})
+
+    twice = look_twice(log, ENV, ["lagging"], ManualClock(), 2.0, served=reading)
     assert twice[0].read_rate == 1.0
 
 

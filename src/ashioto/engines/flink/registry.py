@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "flink"
 JOB_ID: Final = "$internal.pipeline.job-id"
+_REMEMBERED_S: Final = 3.5
+"""How old an answer of the job manager may be, and a little more, seconds (`web.refresh-interval`)."""
 _REFUSED: Final = frozenset({400, 500})
 """With these the gateway answers where SQL is refused."""
 
@@ -217,14 +219,22 @@ class FlinkEngine:
 
     def _kept(self, jobs: Sequence[tuple[Job, JobId]], owner: str, sql: str) -> tuple[JobId, str] | None:
         """Return where the newest state is that this SQL has made, and the job it is of."""
-        found = [
-            (known, path)
-            for job, known in jobs
-            if known.sql == sql and (path := self._jobs.checkpoints(job.id).path) is not None
-        ]
+        found = [(known, path) for job, known in jobs if known.sql == sql and (path := self._path(job)) is not None]
         in_folder = newest_checkpoint(self._options.checkpoints, owner, sql)
         found += [] if in_folder is None else [in_folder]
         return max(found, key=lambda one: one[0].attempt, default=None)
+
+    def _path(self, job: Job) -> str | None:
+        """Return where the newest state of a job that has ended is.
+
+        For a while the job manager answers by what it has seen before, in which that state has not been saved yet, or
+        the one before it has been deleted.
+        """
+        saved = self._jobs.checkpoints(job.id)
+        if saved.path is None and saved.completed and job.state != "FINISHED":
+            self._clock.sleep(_REMEMBERED_S)
+            saved = self._jobs.checkpoints(job.id)
+        return saved.path
 
     def _mine(self, registration: Registration, jobs: Sequence[Job]) -> list[tuple[Job, JobId]]:
         owner = self._owner(registration)

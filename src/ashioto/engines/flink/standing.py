@@ -41,11 +41,6 @@ class Standing:
         self._jobs, self._reading, self._clock = jobs, reading, clock
         self._interval_s = interval_ms / 1000
 
-    def has_begun(self, job: Job) -> bool:
-        """Return whether a job has worked: its state was saved, or read back."""
-        saved = self._jobs.checkpoints(job.id)
-        return saved.completed + saved.restored > 0
-
     def of(self, registration: Registration, job: Job, group: str) -> RunningQuery:
         """Return how a version stands by its job.
 

@@ -136,6 +136,21 @@ def test_a_job_that_has_ended_goes_on_from_its_newest_state(site: Site, version:
     assert site.log.forgotten == [GROUP]
 
 
+def test_what_the_job_manager_remembers_of_a_job_that_has_just_ended_is_asked_again(
+    site: Site, version: Registration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.engine().register(version)
+    job = site.server.job
+    job.state, job.path, job.discarded = "FAILED", "s3://bucket/flink/x/chk-8", True
+
+    def slept(_: float) -> None:
+        job.path, job.discarded = "s3://bucket/flink/x/chk-9", False
+
+    monkeypatch.setattr(site.clock, "sleep", slept)
+    site.engine().register(version)
+    assert site.server.job.settings[RECOVERY] == "s3://bucket/flink/x/chk-9"
+
+
 def test_other_sql_never_reads_old_state(site: Site, version: Registration) -> None:
     site.engine().register(version)
     site.server.job.state, site.server.job.path = "CANCELED", "s3://bucket/flink/x/chk-9"
