@@ -7,9 +7,9 @@ are `GROUP BY` the label here.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 import pyarrow as pa
@@ -33,6 +33,7 @@ from ashioto.engines.sql.ast import (
     column,
     infix,
 )
+from ashioto.engines.sql.atoms import atom_at, atom_session_key, stamped_atoms
 from ashioto.engines.sql.dialect import Dialect
 from ashioto.engines.sql.pipeline import BEATS, FOLDED, TICKS, Pipeline, build_pipeline
 from ashioto.engines.sql.printer import Printer
@@ -96,11 +97,15 @@ def registration(query: Query, *, version: int = 1) -> Registration:
     )  # fmt: skip
 
 
+def _held(at: Sql) -> Sql:
+    """Return the session that holds a moment, or null."""
+    inside = both(infix(">=", at, Field(column("x"), "open_ms")), infix("<", at, Field(column("x"), "close_ms")))
+    return Item(call("filter", column("s", SESSIONS), Lambda("x", inside)), 1)
+
+
 def tick_source(layout: Layout) -> TickSource:
     """Read ticks by their columns, beside `rowoffset`."""
-    at = tick_column(layout, TICKS, layout.query.entity.timestamp or "").sql
-    inside = both(infix(">=", at, Field(column("x"), "open_ms")), infix("<", at, Field(column("x"), "close_ms")))
-    held = Item(call("filter", column("s", SESSIONS), Lambda("x", inside)), 1)
+    held = _held(tick_column(layout, TICKS, layout.query.entity.timestamp or "").sql)
     if layout.join is None:
         return TickSource(alias=TICKS, offset=column(TICKS, "rowoffset"), session=None, held=None, key=None)
     return TickSource(
@@ -109,9 +114,16 @@ def tick_source(layout: Layout) -> TickSource:
     )  # fmt: skip
 
 
-def build(query: Query) -> Pipeline:
+def bare_source(layout: Layout) -> TickSource:
+    """Read ticks of any time by their columns, beside `rowoffset`: their session is found when they are atoms."""
+    return replace(tick_source(layout), session=None, held=None)
+
+
+def build(query: Query, *, prefolds: bool = False) -> Pipeline:
     """Return the steps of a query in the dialect of DuckDB."""
-    return build_pipeline(registration(query), DUCKDB, ticks=tick_source, beat_key=column(BEATS, ROW_KEY))
+    dialect = replace(DUCKDB, prefolds=prefolds)
+    ticks = bare_source if prefolds else tick_source
+    return build_pipeline(registration(query), dialect, ticks=ticks, beat_key=column(BEATS, ROW_KEY))
 
 
 @dataclass
@@ -122,12 +134,13 @@ class SqlBars:
         query: What runs.
     """
 
+    prefolds: ClassVar[bool] = False
     query: Query
     line: Pipeline = field(init=False)
     _held_back: bool = False
 
     def __post_init__(self) -> None:
-        self.line = build(self.query)
+        self.line = build(self.query, prefolds=self.prefolds)
         self.printer = Printer(DUCKDB)
         self.db = duckdb.connect()
         self.db.execute("SET integer_division = true; SET TimeZone = 'UTC'")
@@ -141,7 +154,7 @@ class SqlBars:
         ticks = _records(market, naming.topic(self.query.context, self.query.entity.name))
         self._register("ticks", ticks.append_column("rowoffset", pa.array(range(ticks.num_rows))).slice(
             offsets.start, len(offsets)))  # fmt: skip
-        self._stamp(self.line.ticks, From(source="ticks", alias=TICKS), joined=self.line.layout.join is not None)
+        self._stamp_ticks()
         if self.line.markers is not None and beats:
             found = _records(market, naming.heartbeat_topic(self.query.context, self.query.entity.name))
             self._register("beats", found)
@@ -197,11 +210,39 @@ class SqlBars:
         if joined:
             found = infix("=", session_key(self.line.layout, TICKS), column("s", KEY))
             join = LeftJoin(to=From(source="sessions", alias="s"), on=found)
+        self._insert(rows, source, join=join, inside=inside)
+
+    def _insert(self, rows: Stamp, source: From, *, join: LeftJoin | None = None, inside: str = "") -> None:
         select = Select(columns=_selected(rows.values, rows.key), source=source, join=join, where=rows.where)
         text = self.printer.select(select)
         if inside:
             text = text.replace('"folded"', inside)
         self.db.execute(f"INSERT INTO stamped ({text}) EXCEPT SELECT * FROM stamped")  # noqa: S608  # it is tested
+
+    def _stamp_ticks(self) -> None:
+        layout, made = self.line.layout, self.line.atoms
+        if made is None:
+            self._stamp(self.line.ticks, From(source="ticks", alias=TICKS), joined=layout.join is not None)
+            return
+        at = tick_column(layout, TICKS, self.query.entity.timestamp or "").sql
+        rows = ((made.ticks.key, ROW_KEY), (atom_at(at), cols.ATOM), *((v.sql, v.name) for v in made.ticks.values))
+        self._table("counted", Select(columns=rows, source=From(source="ticks", alias=TICKS), where=made.ticks.where))
+        group = (column("i", ROW_KEY), column("i", cols.ATOM))
+        folded = ((group[0], ROW_KEY), (group[1], cols.ATOM), *((v.sql, v.name) for v in made.values))
+        source = From(source="counted", alias="i")
+        self._table("atoms", Select(columns=folded, source=source, group_by=group if made.folded else ()))
+        held = _held(column("a", cols.ATOM))
+        session = None if layout.join is None else lambda name: Field(held, name)
+        stamp = stamped_atoms(layout, "a", column("a", ROW_KEY), session)
+        join = None
+        if layout.join is not None:
+            stamp = replace(stamp, where=IsNull(held, negated=True))
+            found = infix("=", atom_session_key(layout, "a"), column("s", KEY))
+            join = LeftJoin(to=From(source="sessions", alias="s"), on=found)
+        self._insert(stamp, From(source="atoms", alias="a"), join=join)
+
+    def _table(self, name: str, select: Select) -> None:
+        self.db.execute(f"CREATE OR REPLACE TABLE {name} AS {self.printer.select(select)}")  # it is tested
 
     def _fold(self, fold: Fold) -> str:
         key, label = column(ROW_KEY), column(fold.grain.label)

@@ -30,6 +30,12 @@ class Numbered(ao.Stream):
     price: Field[Decimal] = ao.decimal(18, 2)
 
 
+@pytest.fixture(autouse=True, params=["ticks", "atoms"])
+def _folding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with ticks that are stamped one by one, and with ticks that are folded before."""
+    monkeypatch.setattr(SqlBars, "prefolds", request.param == "atoms")
+
+
 START_OF_DAY = 9 * HOUR
 HOURS = [
     (symbol, day * DAY + begin, day * DAY + end)
