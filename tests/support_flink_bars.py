@@ -24,6 +24,8 @@ from ashioto.engines.flink.traces import explained
 from ashioto.engines.rest import Access, Rest
 from ashioto.log.base import Batch
 from ashioto.logical.codec import checksum, encode_query
+from ashioto.schema.avro import subject
+from ashioto.schema.registry import SchemaRegistry
 from ashioto.tables import EntitySet
 
 if TYPE_CHECKING:
@@ -69,8 +71,13 @@ class World:
         jobs = Rest(self.flink.jobmanager_url, name="the job manager", access=access, clock=clock, explain=explained)
         return FlinkEngine(
             log, env=(*ENV[:1], self.unique), gateway=Gateway(gateway, clock=clock), jobs=Jobs(jobs, clock=clock),
-            options=options, clock=clock,
+            options=options, clock=clock, schema=lambda topic: next(iter(self.schemas(topic)[-1:]), None),
         )  # fmt: skip
+
+    def schemas(self, topic: str) -> list[Mapping[str, object]]:
+        """Return every schema that was registered for a topic, oldest first."""
+        with SchemaRegistry(self.registry) as registry:
+            return [one.schema for one in registry.versions(subject(f"{self.unique}.{topic}"))]
 
 
 def version_of(query: BarQuery, version: int = 1) -> Registration:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ashioto.config import Config
     from ashioto.engines.base import Engine
     from ashioto.log.groups import GroupLog
+    from ashioto.schema.registry import SchemaRegistry
 
 
 class EngineLog(Log, Leases, Protocol):
@@ -77,23 +78,29 @@ def _open_flink(
 ) -> Engine:  # fmt: skip
     from ashioto.engines.flink.options import flink_options, open_gateway, open_jobs
     from ashioto.engines.flink.registry import FlinkEngine
+    from ashioto.engines.sql.registered import registered
 
-    options = flink_options(config)
+    options, find = flink_options(config), registered(config, _registry(config, clock), needed=preflight)
     return FlinkEngine(
         log, env=env, gateway=open_gateway(config, options, clock), jobs=open_jobs(config, options, clock),
         options=options, clock=clock, preflight=preflight,
+        schema=lambda topic: None if (found := find(topic)) is None else found.schema,
     )  # fmt: skip
 
 
 def _open_ksqldb(config: Config, log: GroupLog, clock: Clock, *, preflight: bool) -> Engine:
     from ashioto.engines.ksqldb.options import open_client, properties_of, schema_ids
     from ashioto.engines.ksqldb.registry import KsqldbEngine
+
+    return KsqldbEngine(
+        log, client=open_client(config.engine, clock), clock=clock, prefix=config.log.prefix,
+        schema_id=schema_ids(config, _registry(config, clock), needed=preflight),
+        properties=properties_of(config.engine), preflight=preflight,
+    )  # fmt: skip
+
+
+def _registry(config: Config, clock: Clock) -> SchemaRegistry:
     from ashioto.log.kafka.configured import registry_settings
     from ashioto.schema.registry import SchemaRegistry
 
-    registry = SchemaRegistry(config.schema_registry.url, clock=clock, **registry_settings(config.schema_registry))
-    return KsqldbEngine(
-        log, client=open_client(config.engine, clock), clock=clock, prefix=config.log.prefix,
-        schema_id=schema_ids(config, registry, needed=preflight), properties=properties_of(config.engine),
-        preflight=preflight,
-    )  # fmt: skip
+    return SchemaRegistry(config.schema_registry.url, clock=clock, **registry_settings(config.schema_registry))

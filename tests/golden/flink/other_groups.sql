@@ -329,7 +329,34 @@ CREATE TEMPORARY TABLE `t_trade_bars_v4_1m_bars` (
   'sink.buffer-flush.interval' = '100 ms'
 );
 
-CREATE TEMPORARY TABLE `t_trade_bars_v4_carry_out` (
+CREATE TEMPORARY TABLE `t_trade_bars_v4_own_out` (
+  `_key` STRING,
+  `key_text` STRING,
+  `group_0` STRING,
+  `at` BIGINT,
+  `day` BIGINT,
+  `label_1m` BIGINT,
+  `version` BIGINT,
+  `mark_1m` BIGINT,
+  `carried_0` STRING,
+  PRIMARY KEY (`_key`) NOT ENFORCED
+) WITH (
+  'connector' = 'upsert-kafka',
+  'topic' = 'p.t_trade_bars_v4_carry',
+  'properties.bootstrap.servers' = 'kafka:9092',
+  'properties.isolation.level' = 'read_committed',
+  'properties.group.id' = 'g',
+  'key.format' = 'raw',
+  'value.format' = 'avro-confluent',
+  'value.fields-include' = 'EXCEPT_KEY',
+  'value.avro-confluent.url' = 'http://registry:8081',
+  'value.avro-confluent.subject' = 'p.t_trade_bars_v4_carry-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "t_trade_bars_v4_carry", "namespace": "ashioto", "fields": [{"name": "key_text", "type": ["null", "string"], "default": null}, {"name": "group_0", "type": ["null", "string"], "default": null}, {"name": "at", "type": ["null", "long"], "default": null}, {"name": "day", "type": ["null", "long"], "default": null}, {"name": "label_1m", "type": ["null", "long"], "default": null}, {"name": "version", "type": ["null", "long"], "default": null}, {"name": "mark_1m", "type": ["null", "long"], "default": null}, {"name": "carried_0", "type": ["null", "string"], "default": null}]}',
+  'sink.buffer-flush.max-rows' = '1000000000',
+  'sink.buffer-flush.interval' = '100 ms'
+);
+
+CREATE TEMPORARY TABLE `t_trade_bars_v4_empty_out` (
   `_key` STRING,
   `key_text` STRING,
   `group_0` STRING,
@@ -405,7 +432,7 @@ SELECT
   CAST('stream' AS STRING) AS `origin`
 FROM `t_trade_bars_v4_1m_fold` `f`
 WHERE (`f`.`ticks` > 0) OR (`f`.`before_0` IS NOT NULL);
-INSERT INTO `t_trade_bars_v4_carry_out`
+INSERT INTO `t_trade_bars_v4_own_out`
 SELECT
   `f`.`bar_key` AS `_key`,
   `f`.`key_text` AS `key_text`,
@@ -419,7 +446,7 @@ SELECT
 FROM `t_trade_bars_v4_own_fold` `f`
 WHERE (`f`.`next_at` IS NOT NULL)
   AND (`f`.`ticks` > 0);
-INSERT INTO `t_trade_bars_v4_carry_out`
+INSERT INTO `t_trade_bars_v4_empty_out`
 SELECT
   `f`.`bar_key` AS `_key`,
   `f`.`key_text` AS `key_text`,

@@ -700,7 +700,47 @@ CREATE TEMPORARY TABLE `t_trade_bars_v4_1mo_bars` (
   'sink.buffer-flush.interval' = '100 ms'
 );
 
-CREATE TEMPORARY TABLE `t_trade_bars_v4_carry_out` (
+CREATE TEMPORARY TABLE `t_trade_bars_v4_own_out` (
+  `_key` STRING,
+  `key_text` STRING,
+  `group_0` STRING,
+  `group_1` STRING,
+  `at` BIGINT,
+  `day` BIGINT,
+  `label_1m` BIGINT,
+  `label_5m` BIGINT,
+  `label_1h` BIGINT,
+  `label_1d` BIGINT,
+  `label_1w` BIGINT,
+  `label_1mo` BIGINT,
+  `label_segment` BIGINT,
+  `version` BIGINT,
+  `mark_1m` BIGINT,
+  `mark_5m` BIGINT,
+  `mark_1h` BIGINT,
+  `mark_1d` BIGINT,
+  `mark_1w` BIGINT,
+  `mark_1mo` BIGINT,
+  `mark_segment` BIGINT,
+  `carried_0` STRING,
+  PRIMARY KEY (`_key`) NOT ENFORCED
+) WITH (
+  'connector' = 'upsert-kafka',
+  'topic' = 'p.t_trade_bars_v4_carry',
+  'properties.bootstrap.servers' = 'kafka:9092',
+  'properties.isolation.level' = 'read_committed',
+  'properties.group.id' = 'g',
+  'key.format' = 'raw',
+  'value.format' = 'avro-confluent',
+  'value.fields-include' = 'EXCEPT_KEY',
+  'value.avro-confluent.url' = 'http://registry:8081',
+  'value.avro-confluent.subject' = 'p.t_trade_bars_v4_carry-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "t_trade_bars_v4_carry", "namespace": "ashioto", "fields": [{"name": "key_text", "type": ["null", "string"], "default": null}, {"name": "group_0", "type": ["null", "string"], "default": null}, {"name": "group_1", "type": ["null", "string"], "default": null}, {"name": "at", "type": ["null", "long"], "default": null}, {"name": "day", "type": ["null", "long"], "default": null}, {"name": "label_1m", "type": ["null", "long"], "default": null}, {"name": "label_5m", "type": ["null", "long"], "default": null}, {"name": "label_1h", "type": ["null", "long"], "default": null}, {"name": "label_1d", "type": ["null", "long"], "default": null}, {"name": "label_1w", "type": ["null", "long"], "default": null}, {"name": "label_1mo", "type": ["null", "long"], "default": null}, {"name": "label_segment", "type": ["null", "long"], "default": null}, {"name": "version", "type": ["null", "long"], "default": null}, {"name": "mark_1m", "type": ["null", "long"], "default": null}, {"name": "mark_5m", "type": ["null", "long"], "default": null}, {"name": "mark_1h", "type": ["null", "long"], "default": null}, {"name": "mark_1d", "type": ["null", "long"], "default": null}, {"name": "mark_1w", "type": ["null", "long"], "default": null}, {"name": "mark_1mo", "type": ["null", "long"], "default": null}, {"name": "mark_segment", "type": ["null", "long"], "default": null}, {"name": "carried_0", "type": ["null", "string"], "default": null}]}',
+  'sink.buffer-flush.max-rows' = '1000000000',
+  'sink.buffer-flush.interval' = '100 ms'
+);
+
+CREATE TEMPORARY TABLE `t_trade_bars_v4_empty_out` (
   `_key` STRING,
   `key_text` STRING,
   `group_0` STRING,
@@ -910,7 +950,7 @@ SELECT
   CAST('stream' AS STRING) AS `origin`
 FROM `t_trade_bars_v4_1mo_fold` `f`
 WHERE (`f`.`ticks` > 0) OR (`f`.`before_0` IS NOT NULL);
-INSERT INTO `t_trade_bars_v4_carry_out`
+INSERT INTO `t_trade_bars_v4_own_out`
 SELECT
   `f`.`bar_key` AS `_key`,
   `f`.`key_text` AS `key_text`,
@@ -937,7 +977,7 @@ SELECT
 FROM `t_trade_bars_v4_own_fold` `f`
 WHERE (`f`.`next_at` IS NOT NULL)
   AND (`f`.`ticks` > 0);
-INSERT INTO `t_trade_bars_v4_carry_out`
+INSERT INTO `t_trade_bars_v4_empty_out`
 SELECT
   `f`.`bar_key` AS `_key`,
   `f`.`key_text` AS `key_text`,

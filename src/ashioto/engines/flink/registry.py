@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ashioto import naming
 from ashioto.engines.flink.folder import newest_checkpoint
@@ -54,6 +54,7 @@ class FlinkEngine:
         clock: Waits, and counts attempts.
         preflight: Whether `compile` has the gateway plan the statements.
         generate: Makes statements.
+        schema: Tells the registered Avro schema of a topic's values.
     """
 
     kind = KIND
@@ -61,9 +62,11 @@ class FlinkEngine:
     def __init__(
         self, log: GroupLog, *, env: tuple[str, ...], gateway: Gateway, jobs: Jobs, options: FlinkOptions,
         clock: Clock, preflight: bool = True, generate: Generator = script,
+        schema: Callable[[str], Mapping[str, Any] | None] = lambda _: None,
     ) -> None:  # fmt: skip
         self._log, self._env, self._options, self._clock = log, env, options, clock
         self._gateway, self._jobs, self._generate, self._preflight = gateway, jobs, generate, preflight
+        self._schema = schema
         self._reading = Reading(log)
         self._settled = Settled(SLICE_MS)
         self._standing = Standing(jobs, self._reading, clock=clock, interval_ms=options.interval_ms)
@@ -193,7 +196,9 @@ class FlinkEngine:
             )  # fmt: skip
 
     def _made(self, registration: Registration, *, since_ms: int | None = None, partitions: int = 1) -> Script:
-        reach = replace(self._options.reach, group=self._group(registration))
+        found = {topic: self._schema(topic) for topic in _written(registration)}
+        schemas = {topic: schema for topic, schema in found.items() if schema is not None}
+        reach = replace(self._options.reach, group=self._group(registration), schemas=schemas)
         return self._generate(registration, reach, since_ms=since_ms, partitions=partitions)
 
     def _partitions(self, registration: Registration) -> int:
@@ -251,6 +256,16 @@ class FlinkEngine:
 
     def _group(self, registration: Registration) -> str:
         return f"{self._options.reach.prefix}{group_of(self._env, registration.name)}"
+
+
+def _written(registration: Registration) -> list[str]:
+    """Return the topics that a version writes; none where its plan cannot be read."""
+    try:
+        plan = registration.decoded()
+    except AshiotoError:
+        return []
+    bars = [naming.bars_topic(plan.context, plan.entity.name, period) for period in plan.frames]
+    return [*bars, naming.late_topic(plan.context, plan.entity.name)]
 
 
 def _source(registration: Registration) -> str:

@@ -16,7 +16,7 @@ from ashioto import naming
 from ashioto.control.topics import marker_schema
 from ashioto.engines.flink.dialect import FLINK
 from ashioto.engines.flink.reach import RECORD_KEY, Reach
-from ashioto.engines.flink.sinks import bars_sink, carry_topic, carry_values, late_sink
+from ashioto.engines.flink.sinks import bars_sink, carry_schema, carry_topic, carry_values, late_sink
 from ashioto.engines.sql import layout as cols
 from ashioto.engines.sql.ast import Call, Cast, Const, SoFar, Sql, both, call, column, infix
 from ashioto.engines.sql.atoms import atom_at, atom_session_key, stamped_atoms
@@ -308,7 +308,7 @@ def _job(line: Pipeline, reach: Reach, since_ms: int | None) -> tuple[list[State
             Insert(into=sink.name, select=Select(columns=columns, source=source, where=both(bars.where, *begins)))
         )
     for which, rows in line.carries.items():
-        made += [] if len(inserts) > len(line.publications) else [_carry_sink(line, reach)]
+        made.append(_carry_sink(line, reach, which))
         inserts.append(_handing(line, which, rows))
     sink, values = late_sink(line, reach)
     made.append(sink)
@@ -321,11 +321,14 @@ def _job(line: Pipeline, reach: Reach, since_ms: int | None) -> tuple[list[State
     return made, StatementSet(inserts=tuple(inserts))
 
 
-def _carry_sink(line: Pipeline, reach: Reach) -> Statement:
-    from ashioto.engines.flink.sinks import carry_schema
+def _carry_sink(line: Pipeline, reach: Reach, which: str) -> Statement:
+    """Name the topic of what bars hand on, for one of the folds.
 
+    Each has its own: rows of one key wait in a sink until the last of them is written, and both folds have a row of the
+    same bar.
+    """
     topic = f"{line.name}_carry"
-    return reach.sink(f"{topic}_out", topic, _carry_columns(line), carry_schema(line), keyed=True)
+    return reach.sink(f"{line.name}_{which}_out", topic, _carry_columns(line), carry_schema(line), keyed=True)
 
 
 def _handing(line: Pipeline, which: str, rows: Stamp) -> Insert:
@@ -335,7 +338,9 @@ def _handing(line: Pipeline, which: str, rows: Stamp) -> Insert:
         sql = rows.key if value.name == cols.KEY_TEXT else held[value.name].sql
         values.append((sql, value.name))
     source = From(source=f"{line.name}_{which}_fold", alias=FOLDED)
-    return Insert(into=f"{line.name}_carry_out", select=Select(columns=tuple(values), source=source, where=rows.where))
+    return Insert(
+        into=f"{line.name}_{which}_out", select=Select(columns=tuple(values), source=source, where=rows.where)
+    )
 
 
 def _columns(values: Sequence[Value]) -> tuple[tuple[Sql, str], ...]:

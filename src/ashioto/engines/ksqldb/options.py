@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto.engines.ksqldb.client import PROPERTIES, SERVER, KsqldbClient, explained
 from ashioto.engines.rest import Rest, access_of
-from ashioto.errors import RegistryError
-from ashioto.schema.avro import subject
+from ashioto.engines.sql.registered import registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,14 +65,5 @@ def schema_ids(config: Config, registry: SchemaRegistry, *, needed: bool) -> Cal
         registry: Keeps the schemas.
         needed: Whether a registry that does not answer is an error; else no topic has a schema then.
     """
-
-    def find(topic: str) -> int | None:
-        try:
-            found = registry.latest(subject(f"{config.log.prefix}{topic}"))
-        except RegistryError:
-            if needed:
-                raise
-            return None
-        return None if found is None else found.id
-
-    return find
+    find = registered(config, registry, needed=needed)
+    return lambda topic: None if (found := find(topic)) is None else found.id

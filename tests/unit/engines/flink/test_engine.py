@@ -216,6 +216,18 @@ def test_a_cluster_that_gives_jobs_ids_of_its_own_is_told_and_the_job_does_not_s
     assert site.server.job.state == "CANCELED"
 
 
+def test_what_is_written_has_the_schema_that_is_registered(site: Site, version: Registration) -> None:
+    seen: list[Reach] = []
+
+    def generate(given: Registration, reach: Reach, **options: Any) -> Any:
+        seen.append(reach)
+        return generated(given, reach, **options)
+
+    bars_schema = {"type": "record", "name": "known", "fields": []}
+    site.engine(generate=generate, schema={"t.trade_bars_1m": bars_schema}.get).compile(version)
+    assert [reach.schemas for reach in seen] == [{"t.trade_bars_1m": bars_schema}]
+
+
 def test_a_version_that_does_not_run_is_stopped_without_a_word(site: Site, version: Registration) -> None:
     site.engine().stop(version)
     site.engine().register(version)

@@ -130,6 +130,13 @@ def test_what_bars_hand_on_goes_through_a_topic_of_the_version() -> None:
     assert made(bars("1m", continuous=False)).topics == ()
 
 
+def test_what_both_folds_of_a_bar_hand_on_does_not_meet_in_one_sink() -> None:
+    found = made(bars("1m"))
+    for which in ("own", "empty"):
+        assert "'topic' = 'p.t_trade_bars_v4_carry'" in definition(found, f"{which}_out")
+        assert found.job.count(f"INSERT INTO `t_trade_bars_v4_{which}_out`") == 1
+
+
 def test_text_beyond_ascii_is_written_by_its_codes() -> None:
     said = made(QUERIES["hostile"]).text()
     assert "U&'o''clock ${b} \\005C \\001F'" in said
