@@ -91,7 +91,6 @@ def statements(
     *,
     schema_ids: Mapping[str, int] | None = None,
     prefix: str = "",
-    opens_known: bool | None = None,
 ) -> list[Statement]:
     """Return the statements of a version, in the order in which they are sent.
 
@@ -99,14 +98,11 @@ def statements(
         registration: The version.
         schema_ids: Number of the registered schema of each bars topic; a topic without one gets the name of its record.
         prefix: Stands before the names of topics on the cluster.
-        opens_known: Whether heartbeats say when their session opened; None means as their columns say.
 
     Raises:
         UnsupportedError: ksqlDB cannot run the query; says why, and the way out.
     """
-    line = build_pipeline(
-        registration, KSQLDB, ticks=_ticks, beat_key=column(BEATS, RECORD_KEY), opens_known=opens_known
-    )
+    line = build_pipeline(registration, KSQLDB, ticks=_ticks, beat_key=column(BEATS, RECORD_KEY))
     check_names(line.query)
     made: list[Statement] = [*_sources(line), _stamped(line)]
     if line.markers is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ashioto.engines.sql.types import TypeWord
 
 Capability = Literal[
-    "text_order", "months", "session_frames", "previous_of_frames", "previous_alone", "schedule_columns",
+    "text_order", "months", "previous_of_frames", "previous_alone", "schedule_columns",
     "system_columns"
 ]  # fmt: skip
 
@@ -37,11 +37,6 @@ GAPS: Final[Mapping[Capability, Gap]] = {
         what="bars of several months",
         reason="sessions carry the labels of one day, one week and one month, and SQL does no calendar arithmetic",
         hint="select 1mo, and roll it up where it is read; or use engine.kind = 'embedded'",
-    ),
-    "session_frames": Gap(
-        what="several intraday periods with align='session'",
-        reason="heartbeats do not say when their session opens, from which the longer periods count",
-        hint="use align='clock', one intraday period, or engine.kind = 'embedded'",
     ),
     "previous_of_frames": Gap(
         what="previous() of a column that is not made of last values, with more than one period",

@@ -50,13 +50,12 @@ class Moment:
     base: Sql | None = None
 
 
-def check_labels(query: Query, dialect: Dialect, *, opens_known: bool) -> None:
+def check_labels(query: Query, dialect: Dialect) -> None:
     """Check that every bucket of a query can be named in SQL.
 
     Args:
         query: The query.
         dialect: What the engine does differently.
-        opens_known: Whether heartbeats say when their session opened.
 
     Raises:
         UnsupportedError: One cannot; says which, and why.
@@ -64,9 +63,6 @@ def check_labels(query: Query, dialect: Dialect, *, opens_known: bool) -> None:
     for period in query.frames:
         if period.unit == "mo" and period.count > 1:
             dialect.need("months", f"{query.name}, period {period},")
-    inside = [period for period in query.frames if period.is_intraday]
-    if query.align == "session" and query.continuous and len(inside) > 1 and not opens_known:
-        dialect.need("session_frames", query.name)
 
 
 def label(query: Query, period: Period, moment: Moment) -> Sql:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ashioto.control.topics import marker_schema
 from ashioto.engines.embedded.plan import CompiledQuery, compile_query
 from ashioto.engines.sql.labels import check_labels
 from ashioto.engines.sql.sessions import index_join
@@ -37,7 +36,7 @@ SEGMENT: Final = "segment"
 OWN: Final = 10**17
 """Added to the versions of what bars with ticks hand on, so that those of bars without ticks give way to them."""
 OPENED, NEXT_OPENED = "session_open", "next_session_open"
-"""Columns of heartbeats that lift `session_frames`."""
+"""Columns of heartbeats: when the sessions of their segments opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,6 @@ class Layout:
         grains: What rows are folded by: the frames, and segments if bars hand on by them.
         carrier: By what values are handed on: base buckets, or segments; None if nothing is.
         join: The columns of the ticks that name a session; None where the market is always open.
-        opens_known: Whether heartbeats say when their session opened.
     """
 
     compiled: CompiledQuery
@@ -106,7 +104,6 @@ class Layout:
     grains: tuple[Grain, ...]
     carrier: Grain | None
     join: tuple[str, ...] | None
-    opens_known: bool
 
     @property
     def query(self) -> Query:
@@ -176,19 +173,17 @@ class Layout:
         return [(name, kind) for name, kind in self.stamped() if name not in others]
 
 
-def lay_out(query: Query, dialect: Dialect, *, opens_known: bool | None = None) -> Layout:
+def lay_out(query: Query, dialect: Dialect) -> Layout:
     """Lay out a query for an engine that speaks SQL.
 
     Args:
         query: The query.
         dialect: What the engine does differently.
-        opens_known: Whether heartbeats say when their session opened; None means as their columns say.
 
     Raises:
         UnsupportedError: The engine cannot run it; says why, and the way out.
     """
-    known = OPENED in marker_schema(()).names if opens_known is None else opens_known
-    check_labels(query, dialect, opens_known=known or _always(query))
+    check_labels(query, dialect)
     frames = [Grain(name=period.kind, period=period) for period in query.frames]
     segment = Grain(name=SEGMENT, period=None)
     by_segment = query.continuous and _spans_dates(query)
@@ -199,7 +194,6 @@ def lay_out(query: Query, dialect: Dialect, *, opens_known: bool | None = None) 
         grains=(*frames, *([segment] if by_segment else [])),
         carrier=None if not query.continuous else segment if by_segment else frames[0],
         join=_join(query, dialect),
-        opens_known=known and not _always(query),
     )
 
 

@@ -66,7 +66,6 @@ def build_pipeline(
     *,
     ticks: Callable[[Layout], TickSource],
     beat_key: Sql,
-    opens_known: bool | None = None,
 ) -> Pipeline:
     """Return the steps of a version.
 
@@ -75,12 +74,11 @@ def build_pipeline(
         dialect: What the engine does differently.
         ticks: Says how the engine reads ticks and finds their session.
         beat_key: Text of the key of heartbeats.
-        opens_known: Whether heartbeats say when their session opened; None means as their columns say.
 
     Raises:
         UnsupportedError: The engine cannot run it; says why, and the way out.
     """
-    layout = lay_out(registration.decoded(), dialect, opens_known=opens_known)
+    layout = lay_out(registration.decoded(), dialect)
     source = ticks(layout)
     found = atoms(layout, source) if dialect.prefolds else None
     others: dict[str, Stamp] = {}

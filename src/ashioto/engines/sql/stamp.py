@@ -267,7 +267,7 @@ def _marker_moment(layout: Layout, alias: str, which: str) -> Moment:
         at=call("ms_of_time", column(alias, f"{which}at")),
         date=date,
         day=infix("*", date, _DAY),
-        opened=call("ms_of_time", column(alias, opened)) if layout.opens_known else None,
+        opened=call("ms_of_time", column(alias, opened)) if layout.join is not None else None,
         base=call("ms_of_time", column(alias, f"{which}bucket_start")),
     )
 

@@ -34,13 +34,8 @@ def test_bars_of_several_months() -> None:
     assert refused(bars("1d", "3mo").plan) == "months"
 
 
-def test_several_periods_from_the_open_of_a_session_need_heartbeats_that_say_when_it_opened() -> None:
-    query = bars("1m", "5m", align="session").plan
-    with pytest.raises(UnsupportedError) as caught:
-        lay_out(query, DUCKDB, opens_known=False)
-    assert caught.value.ids["capability"] == "session_frames"
-    known = lay_out(query, DUCKDB)
-    assert known.opens_known
+def test_several_periods_from_the_open_of_a_session_hand_on_by_the_smallest() -> None:
+    known = lay_out(bars("1m", "5m", align="session").plan, DUCKDB)
     assert known.carrier is not None
     assert known.carrier.name == "1m"
 
