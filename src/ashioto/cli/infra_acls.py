@@ -64,6 +64,7 @@ def place_of(config: Config) -> Place:
     return Place(
         env=(config.project.env, config.project.cluster), prefix=config.log.prefix, index=kind in SQL_ENGINES,
         flink=kind == "flink",
+        ksqldb=kind == "ksqldb",
     )  # fmt: skip
 
 

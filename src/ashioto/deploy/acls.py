@@ -11,6 +11,7 @@ from ashioto.control.sharing import engine_group
 from ashioto.control.topics import APPLIED, HB_SPECS, HB_STATE, MIGRATE_JOBS
 from ashioto.engines.embedded.topics import DEV_CLOCK, OFFSETS
 from ashioto.engines.flink.identity import group_of
+from ashioto.engines.ksqldb.registry import SERVERS
 from ashioto.engines.sql.index import indexes
 from ashioto.errors import UsageError
 from ashioto.log.dead_letters import DEAD_LETTERS
@@ -78,6 +79,7 @@ class Place:
         transactions: What the ids of transactions begin with after it.
         index: Whether schedules have an index; who writes them looks for it in any case.
         flink: Whether the engine is a Flink cluster: its user plays the role `engine`.
+        ksqldb: Whether the engine is a ksqlDB server: its user plays the role `engine`.
     """
 
     env: tuple[str, str]
@@ -85,6 +87,7 @@ class Place:
     transactions: str = "ashioto"
     index: bool = False
     flink: bool = False
+    ksqldb: bool = False
 
 
 def rights(contexts: Sequence[Context], place: Place, *, roles: Sequence[str] = ROLES) -> list[Right]:
@@ -109,7 +112,7 @@ def rights(contexts: Sequence[Context], place: Place, *, roles: Sequence[str] = 
         topics = _Topics.of(contexts)
         for kind, names, operations, pattern in makers[role](topics, place):
             found |= {
-                Right(role=role, kind=kind, name=place.prefix + name, pattern=pattern, operation=operation)
+                Right(role=role, kind=kind, name=_real(place, name), pattern=pattern, operation=operation)
                 for name in names
                 for operation in operations
             }
@@ -167,12 +170,17 @@ class _Topics:
 
     @property
     def own(self) -> list[str]:
-        """How names of topics begin that only versions of queries use, in Flink."""
+        """How names of topics begin that only versions of queries use, on servers."""
         return [f"{context}_{query}_v" for context, query in self.queries]
 
     @property
     def all(self) -> frozenset[str]:
         return self.entities | self.sources | self.schedules | self.beats | self.bars | self.late
+
+
+def _real(place: Place, name: str) -> str:
+    """Return a name as it is on the cluster: what servers use begins with no prefix of ours."""
+    return name if name == SERVERS else place.prefix + name
 
 
 def _topic(names: Iterable[str], operations: tuple[Operation, ...], pattern: Pattern = "literal") -> _Rule:
@@ -193,6 +201,14 @@ def _flink_groups(place: Place, *operations: Operation) -> _Rule:
     return "group", [group_of(place.env, "")], operations, "prefixed"
 
 
+def _told(place: Place) -> Iterator[_Rule]:
+    """Let somebody see how far a server has read."""
+    if place.flink:
+        yield _flink_groups(place, "DESCRIBE")
+    if place.ksqldb:
+        yield "group", [SERVERS], ("DESCRIBE",), "prefixed"
+
+
 def _infra(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([f"{context}." for context in topics.contexts], (*MAKE, "DELETE"), "prefixed")
     yield _topic(["rc."], MAKE, "prefixed")
@@ -204,14 +220,14 @@ def _infra(topics: _Topics, place: Place) -> Iterator[_Rule]:
         yield _topic(topics.indexes, BOTH)
     if place.flink:
         yield _topic(topics.own, (*MAKE, "DELETE"), "prefixed")
-        yield _flink_groups(place, "DELETE", "DESCRIBE")
+        yield _flink_groups(place, "DELETE")
+    yield from _told(place)
     yield _transactions(place, [infra_role(place.env)])
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE",), "literal"
 
 
 def _heartbeat(topics: _Topics, place: Place) -> Iterator[_Rule]:
-    if place.flink:
-        yield _flink_groups(place, "DESCRIBE")
+    yield from _told(place)
     yield _topic([HB_SPECS, DEV_CLOCK, *topics.schedules, *topics.sources], READ)
     yield _topic([HB_STATE, FENCES, *topics.beats], BOTH)
     yield _topic([OFFSETS], READ)
@@ -227,12 +243,24 @@ def _engine(topics: _Topics, place: Place) -> Iterator[_Rule]:
         yield _topic(topics.own, BOTH, "prefixed")
         yield _flink_groups(place, "READ")
         return
+    if place.ksqldb:
+        yield from _ksqldb(topics)
+        return
     yield _topic([APPLIED, DEV_CLOCK, *topics.sources, *topics.schedules, *topics.beats], READ)
     yield _topic([OFFSETS, FENCES, *topics.bars], BOTH)
     yield _topic([DEAD_LETTERS, CLOCK, *topics.late], SEND)
     yield _transactions(place, [f"{engine_role(place.env)}{keys.SEPARATOR}"], "prefixed")
     yield _free(place)
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE", "READ"), "literal"
+
+
+def _ksqldb(topics: _Topics) -> Iterator[_Rule]:
+    yield _topic([*topics.sources, *topics.beats, *topics.indexes], READ)
+    yield _topic(topics.bars, SEND)
+    yield _topic(topics.own, (*MAKE, "DELETE", "READ", "WRITE"), "prefixed")
+    yield "topic", [SERVERS], (*MAKE, "DELETE", "READ", "WRITE"), "prefixed"
+    yield "group", [SERVERS], ("DELETE", "DESCRIBE", "READ"), "prefixed"
+    yield "transactional_id", [SERVERS], TRANSACT, "prefixed"
 
 
 def _app(topics: _Topics, place: Place) -> Iterator[_Rule]:
@@ -255,6 +283,5 @@ def _migrate(topics: _Topics, place: Place) -> Iterator[_Rule]:
 def _viewer(topics: _Topics, place: Place) -> Iterator[_Rule]:
     yield _topic([APPLIED, HB_SPECS, HB_STATE, OFFSETS, DEV_CLOCK, DEAD_LETTERS, FENCES, *topics.all], READ)
     yield _topic(topics.indexes, READ if place.index else ("DESCRIBE",))
-    if place.flink:
-        yield _flink_groups(place, "DESCRIBE")
+    yield from _told(place)
     yield "group", [f"{place.transactions}.{engine_group(place.env)}"], ("DESCRIBE",), "literal"

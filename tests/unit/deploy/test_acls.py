@@ -138,3 +138,20 @@ def test_who_asks_how_far_jobs_have_read_may_see_their_groups(role: Role, operat
     assert found == operations
     without = [r for r in rights([CONTEXT], PLACE, roles=[role]) if (r.kind, r.name) == ("group", name)]
     assert without == []
+
+
+def test_the_user_of_a_ksqldb_server_plays_the_engine_and_has_what_is_the_servers_own() -> None:
+    place = replace(PLACE, index=True, ksqldb=True)
+    found = {(r.kind, r.name, r.pattern, r.operation) for r in rights([CONTEXT], place, roles=["engine"])}
+    servers = {(kind, name) for kind, name, pattern, _ in found if pattern == "prefixed" and name.startswith("_")}
+    assert servers == {(kind, "_confluent-ksql-") for kind in ("topic", "group", "transactional_id")}
+    assert ("topic", "w.trading_bars_v", "prefixed", "CREATE") in found
+    assert ("topic", "w.trading.rate_bars_1m", "literal", "WRITE") in found
+    assert ("topic", "w.trading.rate", "literal", "WRITE") not in found
+
+
+@pytest.mark.parametrize(("role", "asks"), [("infra", True), ("hb", True), ("viewer", True), ("app", False)])
+def test_who_asks_how_far_a_ksqldb_server_has_read_may_see_its_groups(role: Role, asks: bool) -> None:  # noqa: FBT001
+    place = replace(PLACE, index=True, ksqldb=True)
+    found = {r.operation for r in rights([CONTEXT], place, roles=[role]) if r.name == "_confluent-ksql-"}
+    assert found == ({"DESCRIBE"} if asks else set())

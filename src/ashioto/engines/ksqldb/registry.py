@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     SchemaId = Callable[[str], int | None]
 
 KIND: Final = "ksqldb"
-_GROUP: Final = "_confluent-ksql-{service}query_{query}"
+SERVERS: Final = "_confluent-ksql-"
+"""How groups, topics and transactions of every server begin."""
+_GROUP: Final = SERVERS + "{service}query_{query}"
 _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 2.0
 _LOOK_S: Final = 0.5
