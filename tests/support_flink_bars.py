@@ -22,7 +22,9 @@ from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.registry import FlinkEngine
 from ashioto.engines.flink.traces import explained
 from ashioto.engines.rest import Access, Rest
+from ashioto.keys import TIME_DIGITS
 from ashioto.log.base import Batch
+from ashioto.log.partition import partition_of
 from ashioto.logical.codec import checksum, encode_query
 from ashioto.schema.avro import subject
 from ashioto.schema.registry import SchemaRegistry
@@ -172,17 +174,18 @@ class FlinkMarket:
 
     def actual(self, period: str) -> dict[bytes, Row]:
         """Return the bars that Flink wrote by key, with the twin's offsets in place of Kafka's."""
-        return {key: self._mapped(_shown(row)) for key, row in self._bars(self.log, period)}
+        return {key: self._mapped(key, _shown(row)) for key, row in self._bars(self.log, period)}
 
     def _bars(self, log: Any, period: str) -> list[tuple[bytes, Row]]:
         topic = naming.bars_topic(self.query.plan.context, self.query.plan.entity.name, _period(self.query, period))
         page = log.view(topic)
         return list(zip(page.keys, page.data.to_pylist(), strict=True))
 
-    def _mapped(self, row: Row) -> Row:
+    def _mapped(self, key: bytes, row: Row) -> Row:
         if self.query.plan.entity.sequence is not None:
             return row
-        known = {ours: theirs for part in self._offsets.values() for ours, theirs in part.items()}
+        series = key[: -1 - TIME_DIGITS]
+        known = self._offsets.get(partition_of(series, self.partitions), {})
         return {**row, **{name: known.get(row[name], row[name]) for name in ("first_seq", "last_seq")}}
 
     def differences(self) -> list[str]:
