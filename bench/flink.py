@@ -126,8 +126,11 @@ def main() -> None:
     parser.add_argument("--state-minutes", type=int, default=10)
     parser.add_argument("--state-symbols", type=int, default=1_000)
     parser.add_argument("--heap-mb", type=int, default=2_048, help="Heap of the task manager.")
+    parser.add_argument("--set", nargs="+", default=[], help="Settings of jobs to try, NAME=VALUE.")
+    parser.add_argument("--keep-state", action="store_true", help="Jobs never forget state: what forgetting costs.")
     options = parser.parse_args()
-    with cluster(heap_mb=options.heap_mb) as there:
+    given = dict(one.split("=", 1) for one in options.set)
+    with cluster(heap_mb=options.heap_mb, given=given, forgets=not options.keep_state) as there:
         if "rate" in options.only:
             rates(there, options)
         if "delay" in options.only:

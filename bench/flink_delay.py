@@ -43,7 +43,7 @@ def settings(there: Cluster, interval_ms: int) -> dict[str, str]:
         "ASHIOTO_ENGINE__URL": there.flink.gateway_url,
         "ASHIOTO_ENGINE__JOBMANAGER": there.flink.jobmanager_url,
         "ASHIOTO_ENGINE__CHECKPOINTS": there.flink.checkpoints.as_uri(),
-        "ASHIOTO_ENGINE__CHECKPOINT_INTERVAL": f"{interval_ms}ms",
+        "ASHIOTO_ENGINE__CHECKPOINT_INTERVAL": f"{interval_ms // 1000}s",
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from ashioto.engines.flink.jobs import Jobs
 from ashioto.engines.flink.options import FlinkOptions
 from ashioto.engines.flink.reach import Reach
 from ashioto.engines.flink.registry import FlinkEngine
+from ashioto.engines.flink.statements import Script, script
 from ashioto.engines.flink.traces import explained
 from ashioto.engines.rest import Access, Rest
 from ashioto.engines.sql.index import index_repairs, indexes
@@ -45,6 +47,7 @@ PARTITIONS = 2
 ROWS = 100_000
 START = int(datetime(2024, 3, 4, tzinfo=UTC).timestamp()) * 1000
 SOURCE = "bench.rate"
+HINT = re.compile(r" /\*\+ STATE_TTL\(.*?\) \*/")
 PATIENCE_S = 400.0
 
 
@@ -54,6 +57,10 @@ class Cluster:
 
     kafka: World
     flink: Flink
+    settings: dict[str, str] = field(default_factory=dict)
+    """Settings of jobs on top of ours."""
+    forgets: bool = True
+    """Whether state is forgotten in the end, as it is in jobs that people run."""
 
     def log(self, prefix: str, name: str) -> KafkaLog:
         """Open the log of a market; those of another prefix have topics of their own."""
@@ -70,8 +77,13 @@ class Cluster:
         jobs = Rest(self.flink.jobmanager_url, name="the job manager", access=access, clock=clock, explain=explained)
         return FlinkEngine(
             log, env=("bench", prefix.strip(".")), gateway=Gateway(gateway, clock=clock), jobs=Jobs(jobs, clock=clock),
-            options=options, clock=clock,
+            options=options, clock=clock, generate=self._script,
         )  # fmt: skip
+
+    def _script(self, registration: Registration, reach: Reach, **others: Any) -> Script:
+        made = script(registration, reach, **others)
+        kept = made.definitions if self.forgets else tuple(HINT.sub("", one) for one in made.definitions)
+        return replace(made, settings={**made.settings, **self.settings}, definitions=kept)
 
     def asked(self, path: str) -> Any:
         """Return what the job manager answers."""
@@ -85,11 +97,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*, heap_mb: int) -> Iterator[Cluster]:
+def cluster(*, heap_mb: int, given: dict[str, str], forgets: bool) -> Iterator[Cluster]:
     """Start a broker, a registry and Flink with two slots and jobs of parallelism two, and end them."""
     settings = {"parallelism.default": "2"}
     with world() as kafka, Flink(slots=2, heap_mb=heap_mb, settings=settings) as flink:
-        yield Cluster(kafka=kafka, flink=flink)
+        yield Cluster(kafka=kafka, flink=flink, settings=given, forgets=forgets)
 
 
 def always_open(frames: tuple[str, ...]) -> tuple[ao.Context, Query]:
