@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 10000
 STAMP := .venv/.installed
 
-.PHONY: setup demo demo-kafka test test-ksqldb simulate check clean
+.PHONY: setup demo demo-kafka demo-flink test test-ksqldb simulate check clean
 
 setup: $(STAMP)
 
@@ -18,6 +18,9 @@ demo: $(STAMP)
 
 demo-kafka: $(STAMP)
 	$(BIN)/python -m ashioto.cli.demo_kafka
+
+demo-flink: $(STAMP)
+	$(BIN)/python -m ashioto.cli.demo_flink
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m "not alone" --cov=ashioto --cov-report=

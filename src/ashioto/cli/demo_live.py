@@ -33,7 +33,7 @@ KEY: Final = ("--key", "broker=SIM", "--key", "symbol=BTCUSD")
 BARS_BEFORE: Final = 6
 """How many bars are final before the active heartbeat is killed."""
 BARS_AFTER: Final = 6
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 SHOWN: Final = ("bucket_start", "open", "close", "ticks", "final", "synthetic")
 
 
@@ -113,12 +113,16 @@ class LiveDemo:
         return sum(bar["final"] for bar in self.bars())
 
 
-def run_live(folder: Path, *, kafka: bool = False) -> None:
+def run_live(
+    folder: Path, *, kafka: bool = False, served: bool = False, look: Callable[[LiveDemo], None] = lambda _: None
+) -> None:
     """Show apply twice, two heartbeats, and what becomes of the bars when the active one is killed.
 
     Args:
         folder: Where the project is made anew.
         kafka: Whether its log is on Kafka; the environment says where.
+        served: Whether a server runs the queries, and no process of ours; the environment says which.
+        look: Shows more of the project while it runs.
 
     Raises:
         DemoError: Something did not become as it should.
@@ -129,17 +133,19 @@ def run_live(folder: Path, *, kafka: bool = False) -> None:
     demo.tell("infra", "apply")
     today = datetime.now(UTC).date()
     demo.rc("schedule", "import", "24x7", "--from", _day(today, -1), "--to", _day(today, 30), *KEY)
+    roles = [*([] if served else [("engine", "run")]), ("hb", "run"), ("hb", "run")]
     with ExitStack() as stack:
-        for args in (("engine", "run"), ("hb", "run"), ("hb", "run")):
+        for args in (*roles, ("ticks", "simulate", "--rate", "2")):
             stack.enter_context(demo.running(*args))
-        stack.enter_context(demo.running("ticks", "simulate", "--rate", "2"))
-        print("$ rc engine run &  rc hb run &  rc hb run &  rc ticks simulate --rate 2 &")
+        print(f"$ {''.join(f'rc {what} {how} &  ' for what, how in roles)}rc ticks simulate --rate 2 &")
         _wait(lambda: demo.finals() >= BARS_BEFORE)
         demo.tell("hb", "list")
         _kill_the_active(demo)
         so_far = demo.finals()
         _wait(lambda: demo.finals() >= so_far + BARS_AFTER)
         demo.tell("hb", "list")
+        look(demo)
+        _wait(lambda: _missing(demo.bars()) == 0)
     _show_bars(demo.bars())
 
 
@@ -165,11 +171,16 @@ def _kill_the_active(demo: LiveDemo) -> None:
 def _show_bars(bars: Sequence[dict[str, Any]]) -> None:
     finals = [bar for bar in bars if bar["final"]]
     show(table_of(finals[-(BARS_BEFORE + BARS_AFTER) :], title="SIM BTCUSD 1s around the kill"))
-    starts = [bar["bucket_start"] for bar in finals]
-    wanted = round((starts[-1] - starts[0]) / timedelta(seconds=1)) + 1
-    print(f"{wanted} seconds passed, there are {len(finals)} final bars: {wanted - len(finals)} missing.")
-    if wanted != len(finals):
-        raise DemoError(f"{wanted - len(finals)} bars are missing")
+    missing = _missing(bars)
+    print(f"{missing + len(finals)} seconds passed, there are {len(finals)} final bars: {missing} missing.")
+    if missing:
+        raise DemoError(f"{missing} bars are missing")
+
+
+def _missing(bars: Sequence[dict[str, Any]]) -> int:
+    """Return how many seconds between the first and the last final bar have none."""
+    starts: list[datetime] = [bar["bucket_start"] for bar in bars if bar["final"]]
+    return round((starts[-1] - starts[0]) / timedelta(seconds=1)) + 1 - len(starts)
 
 
 def _wait(true: Callable[[], bool]) -> None:
