@@ -1,4 +1,4 @@
-"""Six hundred seeds hold every promise, and enough goes wrong in them for that to mean something."""
+"""Four hundred seeds hold every promise, and enough goes wrong in them for that to mean something."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.run import simulate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SEEDS, CHUNK = 600, 100
+SEEDS, CHUNK = 400, 100
 LEAST = {
     "promotions": 250,
     "takeovers": 400,
