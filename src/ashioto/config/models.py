@@ -158,6 +158,15 @@ class EngineConfig:
     registry: str = ""
     settings: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
 
+    @property
+    def properties(self) -> dict[str, str]:
+        """Those further properties as Java reads them.
+
+        >>> EngineConfig(settings={"ssl.enabled": True, "retries": 3}).properties
+        {'ssl.enabled': 'true', 'retries': '3'}
+        """
+        return {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in self.settings.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:

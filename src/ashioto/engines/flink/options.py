@@ -85,7 +85,7 @@ def flink_options(config: Config) -> FlinkOptions:
         bootstrap=engine.bootstrap or config.log.bootstrap,
         registry=engine.registry or config.schema_registry.url,
         prefix=config.log.prefix,
-        kafka=_client(config.kafka, engine.settings) | {name: _text(value) for name, value in engine.settings.items()},
+        kafka=_client(config.kafka, engine.settings) | engine.properties,
         registry_options=_registry(config.schema_registry),
     )
     made = FlinkOptions(
@@ -105,10 +105,6 @@ def open_jobs(config: Config, options: FlinkOptions, clock: Clock) -> Jobs:
     """Return a client of the job manager; it is not asked for anything yet."""
     rest = Rest(config.engine.jobmanager, name=JOBMANAGER, access=options.access, clock=clock, explain=explained)
     return Jobs(rest, clock=clock)
-
-
-def _text(value: str | float | bool) -> str:  # noqa: FBT001  # a value of a setting
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _client(kafka: KafkaConfig, settings: Mapping[str, object]) -> dict[str, str]:

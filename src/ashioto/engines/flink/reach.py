@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ashioto.engines.sql.statements import ColumnDef, Create
 from ashioto.engines.sql.types import TEXT
+from ashioto.schema.avro import subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class Reach:
             keyed: Whether a record takes the place of the one of the same key.
         """
         options: list[Option] = [*self._options("upsert-kafka" if keyed else "kafka", topic)]
-        options += [("value.avro-confluent.subject", f"{self.prefix}{topic}-value")]
+        options += [("value.avro-confluent.subject", subject(f"{self.prefix}{topic}"))]
         options += [("value.avro-confluent.schema", schema)]
         options += _WHOLE if keyed else [("key.fields", RECORD_KEY)]
         held = (_key("primary" if keyed else ""), *columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,12 +17,12 @@ from ashioto.engines.sql.reading import Reading
 from ashioto.errors import AshiotoError, EngineError, InputError, UnknownTopicError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ashioto.clock import Clock
     from ashioto.control.applied import Registration
     from ashioto.engines.base import RunningQuery
-    from ashioto.engines.flink.gateway import Gateway
+    from ashioto.engines.flink.gateway import Gateway, Session
     from ashioto.engines.flink.jobs import Job, Jobs
     from ashioto.engines.flink.options import FlinkOptions
     from ashioto.engines.flink.statements import Script
@@ -133,7 +133,7 @@ class FlinkEngine:
             if not job.ended:
                 self._jobs.stop(job.id, self._options.savepoints)
         with suppress(UnsupportedError, InputError):  # a plan of another ashioto: what its topics are is not known here
-            self._delete(self._made(registration).topics)
+            self._delete(self._bare(registration).topics)
 
     def progress(self, registration: Registration) -> Mapping[int, int] | None:
         """Return up to which offset of each partition a version has read, or None when it has not begun.
@@ -155,9 +155,7 @@ class FlinkEngine:
 
     def _explain(self, registration: Registration, made: Script) -> None:
         try:
-            with self._gateway.session(self._settings(registration, made)) as session:
-                for statement in made.definitions:
-                    session.run(statement, about=f"tables of {registration.name}")
+            with self._defined(registration, made) as session:
                 session.run(f"EXPLAIN {made.job.removeprefix('EXECUTE ')}", about=f"the plan of {registration.name}")
         except EngineError as error:
             if error.ids.get("status") not in _REFUSED:
@@ -169,7 +167,7 @@ class FlinkEngine:
 
     def _own_topics(self, registration: Registration, *, anew: bool) -> None:
         """Create the topics that only the version uses; a job that begins all over must not find what another wrote."""
-        wanted = self._made(registration, partitions=self._partitions(registration)).topics
+        wanted = self._bare(registration, partitions=self._partitions(registration)).topics
         if anew:
             self._delete(wanted)
         self._log.create(wanted)
@@ -180,12 +178,10 @@ class FlinkEngine:
 
     def _submit(self, registration: Registration, job: JobId, path: str | None) -> None:
         made = self._made(registration, since_ms=job.since_ms)
-        settings = self._settings(registration, made) | {JOB_ID: str(job)}
+        settings = {JOB_ID: str(job)}
         if path is not None:
             settings |= {"execution.state-recovery.path": path, "execution.state-recovery.claim-mode": "CLAIM"}
-        with self._gateway.session(settings) as session:
-            for statement in made.definitions:
-                session.run(statement, about=f"tables of {registration.name}")
+        with self._defined(registration, made, settings) as session:
             started = session.run(made.job, about=f"the job of {registration.name}").job
         if started != str(job):
             if started is not None:
@@ -195,11 +191,21 @@ class FlinkEngine:
                 hint=f"{JOB_ID} must not be set in the cluster's own settings", query=registration.name,
             )  # fmt: skip
 
-    def _made(self, registration: Registration, *, since_ms: int | None = None, partitions: int = 1) -> Script:
+    @contextmanager
+    def _defined(
+        self, registration: Registration, made: Script, settings: Mapping[str, str] | None = None
+    ) -> Iterator[Session]:
+        """Open a session in which the tables of a version have names."""
+        with self._gateway.session(self._settings(registration, made) | dict(settings or {})) as session:
+            for statement in made.definitions:
+                session.run(statement, about=f"tables of {registration.name}")
+            yield session
+
+    def _made(self, registration: Registration, *, since_ms: int | None = None) -> Script:
         found = {topic: self._schema(topic) for topic in _written(registration)}
         schemas = {topic: schema for topic, schema in found.items() if schema is not None}
         reach = replace(self._options.reach, group=self._group(registration), schemas=schemas)
-        return self._generate(registration, reach, since_ms=since_ms, partitions=partitions)
+        return self._generate(registration, reach, since_ms=since_ms)
 
     def _partitions(self, registration: Registration) -> int:
         """Return how many partitions a version's ticks have, as its own topics get; 1 while there are no ticks yet."""
@@ -210,9 +216,13 @@ class FlinkEngine:
 
     def _sql(self, registration: Registration) -> str:
         """Return the digits of what a version does, wherever brokers and registry are and whoever logs in there."""
-        reach = Reach(bootstrap="", registry="", prefix=self._options.reach.prefix, group=self._group(registration))
-        made = self._generate(registration, reach)
+        made = self._bare(registration)
         return sql_of("\x1f".join((*made.definitions, made.job)))
+
+    def _bare(self, registration: Registration, *, partitions: int = 1) -> Script:
+        """Return the script of nobody's brokers and registry: nothing is asked for it."""
+        reach = Reach(bootstrap="", registry="", prefix=self._options.reach.prefix, group=self._group(registration))
+        return self._generate(registration, reach, partitions=partitions)
 
     def _settings(self, registration: Registration, made: Script) -> dict[str, str]:
         return dict(made.settings) | {

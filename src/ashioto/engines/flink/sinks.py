@@ -10,7 +10,6 @@ import pyarrow as pa
 from ashioto import naming
 from ashioto.engines.embedded.output import bar_schema
 from ashioto.engines.embedded.topics import late_schema
-from ashioto.engines.flink.reach import RECORD_KEY
 from ashioto.engines.sql import layout as cols
 from ashioto.engines.sql.ast import Cast, Const, call, column
 from ashioto.engines.sql.pipeline import TICKS
@@ -110,6 +109,3 @@ def _sink(
         found.append(cols.Value(name=field["name"], type=value.type, sql=value.sql))
     columns = [ColumnDef(name=value.name, type=value.type) for value in found]
     return reach.sink(name, topic, columns, json.dumps(avro), keyed=keyed), tuple(found)
-
-
-__all__ = ["RECORD_KEY", "bars_sink", "carry_schema", "carry_topic", "carry_values", "late_sink"]

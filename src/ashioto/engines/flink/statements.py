@@ -19,9 +19,9 @@ from ashioto.engines.flink.reach import RECORD_KEY, Reach
 from ashioto.engines.flink.sinks import bars_sink, carry_schema, carry_topic, carry_values, late_sink
 from ashioto.engines.sql import layout as cols
 from ashioto.engines.sql.ast import Call, Cast, Const, SoFar, Sql, both, call, column, infix
-from ashioto.engines.sql.atoms import atom_at, atom_session_key, stamped_atoms
+from ashioto.engines.sql.atoms import atom_at, atom_session_key, counted_beside, stamped_atoms
 from ashioto.engines.sql.pipeline import BEATS, FOLDED, TICKS, Pipeline, build_pipeline
-from ashioto.engines.sql.printer import Printer
+from ashioto.engines.sql.printer import Printer, text
 from ashioto.engines.sql.sessions import KEY, SESSION_TYPE, SESSIONS
 from ashioto.engines.sql.stamp import Stamp, TickSource, tick_column
 from ashioto.engines.sql.statements import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ashioto.control.applied import Registration
+    from ashioto.engines.sql.ast import InfixOp
     from ashioto.engines.sql.fold import Fold
     from ashioto.engines.sql.layout import Layout, Value
     from ashioto.engines.sql.types import SqlType
@@ -92,7 +93,7 @@ class Script:
 
     def text(self) -> str:
         """Return everything as one script."""
-        said = [f"SET '{name}' = '{value}';" for name, value in self.settings.items()]
+        said = [f"SET {text(name)} = {text(value)};" for name, value in self.settings.items()]
         return "\n\n".join(["\n".join(said), *self.definitions, self.job])
 
 
@@ -164,15 +165,10 @@ def _tick_tables(line: Pipeline, reach: Reach) -> list[Statement]:
     ]
 
 
-def _is_late(line: Pipeline) -> Sql:
-    """Return the condition that a tick is older than the retention, by the newest of its key before it."""
+def _aged(line: Pipeline, op: InfixOp) -> Sql:
+    """Return how a tick stands to the oldest time that is still kept, by the newest tick of its key: `<` is late."""
     oldest = infix("-", column(TICKS, NEWEST), Const(line.query.retention_ms))
-    return infix("<", column(TICKS, line.query.entity.timestamp or ""), oldest)
-
-
-def _in_time(line: Pipeline) -> Sql:
-    oldest = infix("-", column(TICKS, NEWEST), Const(line.query.retention_ms))
-    return infix(">=", column(TICKS, line.query.entity.timestamp or ""), oldest)
+    return infix(op, column(TICKS, line.query.entity.timestamp or ""), oldest)
 
 
 def _beat_table(line: Pipeline, reach: Reach) -> Statement:
@@ -213,7 +209,7 @@ def _counted(line: Pipeline) -> Statement:
     at = tick_column(line.layout, TICKS, line.query.entity.timestamp or "").sql
     columns = [(line.ticks.key, RECORD_KEY), (atom_at(at), cols.ATOM), (column(TICKS, _READ), _READ)]
     columns += _columns(line.ticks.values)
-    where = both(_in_time(line), line.ticks.where)
+    where = both(_aged(line, ">="), line.ticks.where)
     source = From(source=f"{line.name}_ticks", alias=TICKS)
     return CreateView(
         name=f"{line.name}_counted", selects=(Select(columns=tuple(columns), source=source, where=where),)
@@ -270,14 +266,14 @@ def _carry_columns(line: Pipeline) -> list[ColumnDef]:
 
 def _carried(line: Pipeline) -> Select:
     """Return what comes back in of what bars handed on."""
-    there = {value.name for value in carry_values(line)}
-    values: list[tuple[Sql, str]] = [(column("c", cols.KEY_TEXT), RECORD_KEY)]
-    for name, kind in line.layout.stamped():
-        held: Sql = column("c", name) if name in there else Cast(Const(None), kind)
-        if name in {cols.TICKS, cols.WEIGHT}:
-            held = Cast(Const(0 if name == cols.TICKS else 1), kind)
-        values.append((Cast(Const(cols.CARRY), TEXT) if name == cols.KIND else held, name))
-    return Select(columns=tuple(values), source=From(source=f"{line.name}_carry", alias="c"))
+    held: dict[str, Sql] = {value.name: column("c", value.name) for value in carry_values(line)}
+    held[cols.KIND] = Const(cols.CARRY)
+    values = tuple(
+        cols.Value(name=name, type=kind, sql=held.get(name, Cast(Const(None), kind)))
+        for name, kind in line.layout.stamped()
+    )
+    rows = Stamp(values=values, where=Const(value=True), key=column("c", cols.KEY_TEXT))
+    return _rows(counted_beside(rows), From(source=f"{line.name}_carry", alias="c"))
 
 
 def _folding(line: Pipeline, fold: Fold) -> Statement:
@@ -285,9 +281,9 @@ def _folding(line: Pipeline, fold: Fold) -> Statement:
     start = call("lpad", Cast(column(_ROW, fold.grain.label), TEXT), Const(TIME_DIGITS), Const("0"))
     key = call("concat_ws", call("char", Const(31)), column(_ROW, RECORD_KEY), start)
     length = Call("length", (key,))
-    text = call("substring", key, Const(1), infix("-", length, Const(_OVERLAP)))
+    series = call("substring", key, Const(1), infix("-", length, Const(_OVERLAP)))
     label = Cast(call("substring", key, infix("-", length, Const(TIME_DIGITS - 1))), BIGINT)
-    fixed: list[tuple[Sql, str]] = [(key, _BAR_KEY), (text, cols.KEY_TEXT), (label, cols.BUCKET)]
+    fixed: list[tuple[Sql, str]] = [(key, _BAR_KEY), (series, cols.KEY_TEXT), (label, cols.BUCKET)]
     source = From(source=f"{line.name}_stamped", alias=_ROW, kept_ms=fold.late_ms + DAY_MS)
     select = Select(columns=(*fixed, *_columns(fold.values)), source=source, where=fold.where, group_by=(key,))
     return CreateView(name=f"{line.name}_{fold.name}_fold", selects=(select,))
@@ -315,7 +311,7 @@ def _job(line: Pipeline, reach: Reach, since_ms: int | None) -> tuple[list[State
     select = Select(
         columns=((column(TICKS, RECORD_KEY), RECORD_KEY), *_columns(values)),
         source=From(source=f"{name}_ticks", alias=TICKS),
-        where=_is_late(line),
+        where=_aged(line, "<"),
     )
     inserts.append(Insert(into=sink.name, select=select))
     return made, StatementSet(inserts=tuple(inserts))

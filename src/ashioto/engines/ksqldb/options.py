@@ -51,10 +51,7 @@ def properties_of(engine: EngineConfig) -> dict[str, str]:
     ...     "ksql.streams.num.stream.threads"]
     '2'
     """
-    said = {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in engine.settings.items()
-    }
-    return {**PROPERTIES, **said}
+    return {**PROPERTIES, **engine.properties}
 
 
 def schema_ids(config: Config, registry: SchemaRegistry, *, needed: bool) -> Callable[[str], int | None]:
