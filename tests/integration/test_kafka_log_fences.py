@@ -107,13 +107,15 @@ def test_leases_and_appends_of_one_process_do_not_disturb_each_other(log: KafkaL
 
 
 @pytest.mark.parametrize("fence", [None, Fence(name=FENCE, epoch=1)])
-@pytest.mark.parametrize("really", [False, True])
-def test_what_became_of_an_append_whose_commit_was_not_answered_is_found_out(
-    log: KafkaLog, monkeypatch: pytest.MonkeyPatch, fence: Fence | None, *, really: bool
+@pytest.mark.parametrize(("really", "said"), [(False, -185), (True, -185), (False, -1), (True, -1), (False, 48)])
+def test_what_became_of_an_append_whose_commit_was_not_confirmed_is_found_out(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch, fence: Fence | None, *, really: bool, said: int
 ) -> None:
     from confluent_kafka import KafkaError
 
     from ashioto.log.kafka.transactions import _probe
+
+    assert {-185: "_TIMED_OUT", -1: "UNKNOWN", 48: "INVALID_TXN_STATE"}[said] == KafkaError(said).name()
 
     log.append(batches(1, 0), fence=fence)
     inner, failures = Transactor.write, [True]
@@ -128,7 +130,7 @@ def test_what_became_of_an_append_whose_commit_was_not_answered_is_found_out(
             for one in found:
                 one.offsets[-1:] = log.end_offsets(one.topic.spec.name)[0] - 1
         self.drop()
-        raise NotCommittedError(KafkaError(KafkaError._TIMED_OUT, retriable=True), _probe(found))
+        raise NotCommittedError(KafkaError(said, retriable=said == KafkaError._TIMED_OUT), _probe(found))
 
     monkeypatch.setattr(Transactor, "write", unanswered)
     done = log.append(batches(1, 1), fence=fence)

@@ -140,8 +140,8 @@ class Transactor:
         except NotCommittedError as error:
             if error.probe is not None and committed(error.probe):
                 return True
-            if again and (error.fenced or error.error.retriable()):
-                return False
+            if again and (error.probe is not None or error.fenced or error.error.retriable()):
+                return False  # a commit that meets a newer writer's beginning is refused with any of several errors
             raise log_error(
                 error.error, self._clients.options.bootstrap, topic=found[0].topic.spec.name,
                 trouble=self._clients.trouble,
