@@ -204,7 +204,9 @@ def run(there: Cluster, log: KafkaLog, engine: FlinkEngine, plan: Query, *, tick
     begun = time.time()
     engine.register(registration)
     planned = time.time() - begun
-    since = there.job()["timestamps"]["RUNNING"] / 1000
+    while not (running := there.job()["timestamps"]["RUNNING"]):
+        time.sleep(0.05)
+    since = running / 1000
     until = since + PATIENCE_S
     first = early = 0.0
     while (least := min(sums := [_volume(log, topic) for topic in topics])) != volume or max(sums) != volume:

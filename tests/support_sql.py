@@ -230,7 +230,7 @@ class SqlBars:
         group = (column("i", ROW_KEY), column("i", cols.ATOM))
         folded = ((group[0], ROW_KEY), (group[1], cols.ATOM), *((v.sql, v.name) for v in made.values))
         source = From(source="counted", alias="i")
-        self._table("atoms", Select(columns=folded, source=source, group_by=group if made.folded else ()))
+        self._table("atoms", Select(columns=folded, source=source, group_by=group))
         held = _held(column("a", cols.ATOM))
         session = None if layout.join is None else lambda name: Field(held, name)
         stamp = stamped_atoms(layout, "a", column("a", ROW_KEY), session)

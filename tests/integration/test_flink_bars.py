@@ -114,21 +114,39 @@ def test_a_market_that_never_closes_and_ticks_that_come_too_late(started: Any) -
     assert late == market.twin.late()
 
 
-def test_a_session_that_is_made_shorter_takes_its_ticks_out_of_their_bars(started: Any) -> None:
-    query = bars("1m", "1d", continuous=False)
-    hours = [("A", 9 * HOUR, 10 * HOUR)]
-    market: FlinkMarket = started(query, hours=hours)
+def test_a_session_that_is_made_shorter_leaves_what_is_counted_and_holds_for_what_comes(started: Any) -> None:
+    market: FlinkMarket = started(bars("1m", "1d", continuous=False), hours=[("A", 9 * HOUR, 10 * HOUR)])
     market.twin.send(*(trade("A", 9 * HOUR + n * MINUTE, 10 + (7 * n) % 5) for n in range(50)))
+    market.twin.at(9 * HOUR + 50 * MINUTE)
+    market.copy()
+    market.await_same()
+    market.open(("A", 9 * HOUR, 9 * HOUR + 10 * MINUTE), ("B", 9 * HOUR, 10 * HOUR))
+    market.twin.send(trade("B", 9 * HOUR, 1))
+    market.twin.at(9 * HOUR + 51 * MINUTE)
+    market.copy()
+    market.await_same()  # a bar of B says that the sessions have been read
+    market.twin.send(*(trade("A", 9 * HOUR + n * MINUTE + 1, 20 + n) for n in range(50)))
     market.twin.at(DAY)
     market.copy()
     market.await_same()
-    market.open(("A", 9 * HOUR, 9 * HOUR + 10 * MINUTE), twin=False)
-    shorter = Market.of(query, hours=[("A", 9 * HOUR, 9 * HOUR + 10 * MINUTE)])
-    shorter.send(*market.twin.sent)
-    shorter.at(DAY)
-    market.twin = shorter
+    assert [row["ticks"] for row in market.actual("1m").values()] == [2] * 10 + [1] * 41
+    assert market.records("1m")[1] == 0
+
+
+def test_ticks_wait_for_the_sessions_of_their_day(started: Any) -> None:
+    market: FlinkMarket = started(bars("1m", "1h"), hours=[("A", 9 * HOUR, 10 * HOUR)])
+    rows = [trade("B", 9 * HOUR + n * MINUTE // 2, 10 + (7 * n) % 5) for n in range(50)]
+    market.twin.send(*rows, trade("A", 9 * HOUR, 3))
+    market.twin.run()
+    market.copy()
+    market.await_same()  # the bar of A says that the ticks of B have been read
+    assert len(market.actual("1h")) == 1
+    both = Market.of(market.query, hours=[("A", 9 * HOUR, 10 * HOUR), ("B", 9 * HOUR, 10 * HOUR)])
+    both.send(*rows, trade("A", 9 * HOUR, 3))
+    both.run()
+    market.open(("B", 9 * HOUR, 10 * HOUR), twin=False)
+    market.twin = both
     market.await_same()
-    assert market.records("1m")[1] == 40
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))

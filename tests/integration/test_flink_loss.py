@@ -1,4 +1,4 @@
-"""A job manager that is killed in mid-stream, and SQL that has changed since: what goes on, and what begins anew."""
+"""Parts of a cluster and its broker that are killed in mid-stream, and changed SQL: what goes on, what begins anew."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support_roles import wait_until
 
 from ashioto.engines.flink.statements import script
 from ashioto.errors import EngineBusyError
-from ashioto.testing.stack import Flink
+from ashioto.testing.stack import Broker, Flink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,3 +92,41 @@ def test_a_lost_job_goes_on_where_its_state_was_saved_and_changed_sql_begins_all
     assert market.engine._jobs.checkpoints(second.id).restored == 0
     await_read(market)
     market.await_same()
+
+
+@pytest.mark.alone
+def test_a_task_manager_and_a_broker_that_are_killed_leave_no_trace_in_the_bars(
+    own: Flink, registry: str, unique: str, tmp_path: Path
+) -> None:
+    rows = [trade("A", n * MINUTE // 3, n % 17) for n in range(120)]
+    with Broker() as broker:
+        world = World(kafka=broker.bootstrap, registry=registry, flink=own.place, unique=unique, folder=tmp_path)
+        market = FlinkMarket.of(bars("1m", "5m"), world, hours=[("A", 0, HOUR)])
+        market.engine.register(market.version)
+        market.twin.send(*rows[:30])
+        market.twin.at(10 * MINUTE)
+        market.copy()
+        market.await_same()
+
+        market.twin.send(*rows[30:60])
+        market.twin.at(20 * MINUTE)
+        market.copy()
+        own.kill_task_manager()
+        market.twin.send(*rows[60:75])
+        market.twin.at(25 * MINUTE)
+        market.copy()
+        own.start_task_manager()
+        market.await_same()
+
+        market.twin.send(*rows[75:105])
+        market.twin.at(35 * MINUTE)
+        market.copy()
+        broker.kill()
+        broker.start()
+        market.twin.send(*rows[105:])
+        market.twin.at(40 * MINUTE)
+        market.copy()
+        market.await_same()
+        assert [market.records(period)[1] for period in ("1m", "5m")] == [0, 0]
+        await_state(market, "running")
+        market.end()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ashioto.engines.flink.gateway import Gateway
     from ashioto.engines.flink.jobs import Jobs
 
-FLINK: Final = (2, 0)
-"""The first version of Flink whose settings have the names that are used."""
+FLINK: Final = (2, 3)
+"""The first version of Flink that has `TO_CHANGELOG`."""
 _NEWEST: Final = 2
 _PROBE: Final = (
     """CREATE TEMPORARY TABLE `ticks` (`k` STRING) WITH (
@@ -141,7 +141,7 @@ def _version(check: str, version: str, url: str) -> Finding:
     found = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
     detail = f"{version} at {url}"
     if found < FLINK:
-        return Finding(state="error", check=check, detail=detail, hint="Flink 2.0 or newer is needed")
+        return Finding(state="error", check=check, detail=detail, hint="Flink 2.3 or newer is needed")
     if found[0] > _NEWEST:
         return Finding(state="warning", check=check, detail=detail, hint="this version was tried with Flink 2.x only")
     return Finding(state="ok", check=check, detail=detail)

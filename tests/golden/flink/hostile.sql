@@ -1,8 +1,5 @@
 SET 'execution.runtime-mode' = 'streaming';
 SET 'table.local-time-zone' = 'UTC';
-SET 'table.exec.mini-batch.enabled' = 'true';
-SET 'table.exec.mini-batch.allow-latency' = '200 ms';
-SET 'table.exec.mini-batch.size' = '10000000';
 SET 'table.exec.state.ttl' = '0';
 
 CREATE TEMPORARY TABLE `t_order_bars_v4_read` (
@@ -82,15 +79,16 @@ CREATE TEMPORARY VIEW `t_order_bars_v4_atoms` AS
 SELECT
   `i`.`_key` AS `_key`,
   `i`.`atom` AS `atom`,
-  `group_0` AS `group_0`,
-  `group_1` AS `group_1`,
-  CAST(1 AS BIGINT) AS `ticks`,
-  `cut` AS `cut`,
-  CONCAT(`place`, '|', CAST(`in_0` AS STRING)) AS `agg_0`,
-  CAST(CAST(`in_1` AS DOUBLE) AS DOUBLE) AS `agg_1`,
-  `in_1` AS `agg_2`,
-  `place` AS `first_place`
-FROM `t_order_bars_v4_counted` `i`;
+  MAX(`group_0`) AS `group_0`,
+  MAX(`group_1`) AS `group_1`,
+  COUNT(*) AS `ticks`,
+  MAX(`cut`) AS `cut`,
+  MAX(CONCAT(`place`, '|', CAST(`in_0` AS STRING))) AS `agg_0`,
+  CAST(SUM(CAST(`in_1` AS DOUBLE)) AS DOUBLE) AS `agg_1`,
+  MIN(`in_1`) AS `agg_2`,
+  MIN(`place`) AS `first_place`
+FROM TABLE(TUMBLE(TABLE `t_order_bars_v4_counted`, DESCRIPTOR(`_read`), INTERVAL '0.500' SECOND)) `i`
+GROUP BY `i`.`window_start`, `i`.`window_end`, `i`.`_key`, `i`.`atom`;
 
 CREATE TEMPORARY TABLE `t_order_bars_v4_hb` (
   `_key` STRING,
@@ -175,7 +173,7 @@ SELECT
   CAST(NULL AS BIGINT) AS `mark_1m`,
   CAST(NULL AS BIGINT) AS `mark_1mo`,
   CAST(NULL AS STRING) AS `carried_0`
-FROM `t_order_bars_v4_atoms` `a`
+FROM TABLE(TO_CHANGELOG(input => TABLE `t_order_bars_v4_atoms`, op_mapping => MAP['INSERT', 'INSERT'], uid => 't_order_bars_v4_atoms')) `a`
 UNION ALL
 SELECT
   `h`.`_key` AS `_key`,

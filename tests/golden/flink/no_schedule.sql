@@ -1,8 +1,5 @@
 SET 'execution.runtime-mode' = 'streaming';
 SET 'table.local-time-zone' = 'UTC';
-SET 'table.exec.mini-batch.enabled' = 'true';
-SET 'table.exec.mini-batch.allow-latency' = '200 ms';
-SET 'table.exec.mini-batch.size' = '10000000';
 SET 'table.exec.state.ttl' = '0';
 
 CREATE TEMPORARY TABLE `t_trade_bars_v4_read` (
@@ -69,16 +66,17 @@ CREATE TEMPORARY VIEW `t_trade_bars_v4_atoms` AS
 SELECT
   `i`.`_key` AS `_key`,
   `i`.`atom` AS `atom`,
-  `group_0` AS `group_0`,
-  `group_1` AS `group_1`,
-  CAST(1 AS BIGINT) AS `ticks`,
-  `cut` AS `cut`,
-  CONCAT(`place`, '|', CAST(`in_0` AS STRING)) AS `agg_0`,
-  `in_0` AS `agg_1`,
-  `in_0` AS `agg_2`,
-  CONCAT(`place`, '|', CAST(`in_0` AS STRING)) AS `agg_3`,
-  CAST(CAST(`in_1` AS DECIMAL(30, 1)) AS DECIMAL(30, 1)) AS `agg_4`
-FROM `t_trade_bars_v4_counted` `i`;
+  MAX(`group_0`) AS `group_0`,
+  MAX(`group_1`) AS `group_1`,
+  COUNT(*) AS `ticks`,
+  MAX(`cut`) AS `cut`,
+  MIN(CONCAT(`place`, '|', CAST(`in_0` AS STRING))) AS `agg_0`,
+  MAX(`in_0`) AS `agg_1`,
+  MIN(`in_0`) AS `agg_2`,
+  MAX(CONCAT(`place`, '|', CAST(`in_0` AS STRING))) AS `agg_3`,
+  CAST(SUM(CAST(`in_1` AS DECIMAL(30, 1))) AS DECIMAL(30, 1)) AS `agg_4`
+FROM TABLE(TUMBLE(TABLE `t_trade_bars_v4_counted`, DESCRIPTOR(`_read`), INTERVAL '0.500' SECOND)) `i`
+GROUP BY `i`.`window_start`, `i`.`window_end`, `i`.`_key`, `i`.`atom`;
 
 CREATE TEMPORARY VIEW `t_trade_bars_v4_stamped` AS
 SELECT
@@ -96,7 +94,7 @@ SELECT
   CAST(`a`.`agg_4` AS DECIMAL(30, 1)) AS `agg_4`,
   CAST((`a`.`atom` / 60000) * 60000 AS BIGINT) AS `label_1m`,
   CAST((`a`.`atom` / 86400000) * 86400000 AS BIGINT) AS `label_1d`
-FROM `t_trade_bars_v4_atoms` `a`;
+FROM TABLE(TO_CHANGELOG(input => TABLE `t_trade_bars_v4_atoms`, op_mapping => MAP['INSERT', 'INSERT'], uid => 't_trade_bars_v4_atoms')) `a`;
 
 CREATE TEMPORARY VIEW `t_trade_bars_v4_1m_fold` AS
 SELECT /*+ STATE_TTL('i' = '691260s') */

@@ -1,8 +1,5 @@
 SET 'execution.runtime-mode' = 'streaming';
 SET 'table.local-time-zone' = 'UTC';
-SET 'table.exec.mini-batch.enabled' = 'true';
-SET 'table.exec.mini-batch.allow-latency' = '200 ms';
-SET 'table.exec.mini-batch.size' = '10000000';
 SET 'table.exec.state.ttl' = '0';
 
 CREATE TEMPORARY TABLE `t_trade_bars_v4_read` (
@@ -108,7 +105,7 @@ CREATE TEMPORARY TABLE `t_trade_bars_v4_days` (
 );
 
 CREATE TEMPORARY VIEW `t_trade_bars_v4_dated` AS
-SELECT /*+ STATE_TTL('a' = '691200s', 'd' = '0s') */
+SELECT /*+ STATE_TTL('a' = '300s', 'd' = '0s') */
   `a`.`_key` AS `_key`,
   `a`.`atom` AS `atom`,
   `a`.`group_0` AS `group_0`,
@@ -212,7 +209,7 @@ SELECT
   CAST(NULL AS BIGINT) AS `mark_5m`,
   CAST(NULL AS BIGINT) AS `mark_1h`,
   CAST(NULL AS STRING) AS `carried_0`
-FROM `t_trade_bars_v4_dated` `a`
+FROM TABLE(TO_CHANGELOG(input => TABLE `t_trade_bars_v4_dated`, op_mapping => MAP['INSERT', 'INSERT'], uid => 't_trade_bars_v4_dated')) `a`
 CROSS JOIN UNNEST(`a`.`sessions`) AS `s` (`open_ms`, `close_ms`, `day`, `week`, `month`)
 WHERE (`a`.`atom` >= `s`.`open_ms`)
   AND (`a`.`atom` < `s`.`close_ms`)

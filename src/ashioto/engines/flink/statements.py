@@ -1,10 +1,11 @@
 """The job that makes a Flink cluster run a version of a query.
 
-Everything is one job. Ticks are folded by the second (*atoms*), so that the join with the sessions of their day keeps
-seconds and not ticks; where a session is corrected, its atoms go with it. Atoms, markers and what bars hand on are the
-stamped rows; each fold groups them by the finished key of its bars, so that a row of a fold is a record of the topic.
-What bars hand on leaves by a topic of the version's own and comes back in from there. Ticks older than the retention go
-to the late topic before anything is made of them, and all state is kept for as long as ticks may still change it.
+Everything is one job. Ticks are folded by the second (*atoms*) and meet the sessions of their day, or wait a while for
+them. A row that has met them stays as it is, whatever becomes of the sessions: nothing behind the join is taken back,
+and a fold keeps one value an aggregate. Atoms, markers and what bars hand on are the stamped rows; each fold groups
+them by the finished key of its bars, so that a row of a fold is a record of the topic. What bars hand on leaves by a
+topic of the version's own and comes back in from there. Ticks older than the retention go to the late topic before
+anything is made of them, and all state is kept for as long as ticks may still change it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from ashioto.engines.sql.layout import Layout, Value
     from ashioto.engines.sql.types import SqlType
     from ashioto.log.base import TopicSpec
-    from ashioto.logical.nodes import DataType, Query
+    from ashioto.logical.nodes import DataType
 
 OFFSET: Final = "_offset"
 NEWEST: Final = "_newest"
@@ -58,6 +59,8 @@ NEWEST: Final = "_newest"
 _READ: Final = "_read"
 SLICE_MS: Final = 500
 """Ticks that are read within so much time are folded before anything else is done with them, ms."""
+WAIT_MS: Final = 300_000
+"""So long do ticks wait for the sessions of their day, where nothing is known of it when they are read, ms."""
 _SESSION: Final = "s"
 _ATOM: Final = "a"
 _ROW: Final = "i"
@@ -66,13 +69,9 @@ _OVERLAP: Final = TIME_DIGITS + 1
 SETTINGS: Final[Mapping[str, str]] = {
     "execution.runtime-mode": "streaming",
     "table.local-time-zone": "UTC",
-    "table.exec.mini-batch.enabled": "true",
-    "table.exec.mini-batch.allow-latency": "200 ms",
-    "table.exec.mini-batch.size": "10000000",
     "table.exec.state.ttl": "0",
 }
-"""Settings of the session that starts the job. Rows wait for others of their key for a fifth of a second, and never
-for their number: an old row and the one that takes its place then always pass together, so no bar is taken back."""
+"""Settings of the session that starts the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +194,7 @@ def _session_tables(line: Pipeline, reach: Reach) -> list[Statement]:
     names += [name for name, _ in line.layout.partials()]
     select = Select(
         columns=(*((column(_ATOM, name), name) for name in names), (column("d", SESSIONS), SESSIONS)),
-        source=From(source=f"{line.name}_atoms", alias=_ATOM, kept_ms=kept_ms(line.query)),
+        source=From(source=f"{line.name}_atoms", alias=_ATOM, kept_ms=WAIT_MS),
         join=InnerJoin(to=From(source=f"{line.name}_days", alias="d", kept_ms=0), on=found),
     )
     return [
@@ -222,19 +221,12 @@ def _atoms(line: Pipeline) -> Statement:
         raise TypeError(f"{line.name} has no atoms")
     group = (column(_ROW, RECORD_KEY), column(_ROW, cols.ATOM))
     columns = ((group[0], RECORD_KEY), (group[1], cols.ATOM), *_columns(line.atoms.values))
-    sliced = (_READ, SLICE_MS) if line.atoms.folded else None
-    slices = (column(_ROW, "window_start"), column(_ROW, "window_end"), *group)
     select = Select(
         columns=columns,
-        source=From(source=f"{line.name}_counted", alias=_ROW, sliced=sliced),
-        group_by=slices if line.atoms.folded else (),
+        source=From(source=f"{line.name}_counted", alias=_ROW, sliced=(_READ, SLICE_MS)),
+        group_by=(column(_ROW, "window_start"), column(_ROW, "window_end"), *group),
     )
     return CreateView(name=f"{line.name}_atoms", selects=(select,))
-
-
-def kept_ms(query: Query) -> int:
-    """Return how long what ticks make is kept: until no tick of the time can come any more, and a day longer, ms."""
-    return query.retention_ms + query.grace_ms + DAY_MS
 
 
 def _of_atoms(line: Pipeline) -> Select:
@@ -243,13 +235,13 @@ def _of_atoms(line: Pipeline) -> Select:
     key, at = column(_ATOM, RECORD_KEY), column(_ATOM, cols.ATOM)
     if layout.join is None:
         rows = stamped_atoms(layout, _ATOM, key, None)
-        return _rows(rows, From(source=f"{line.name}_atoms", alias=_ATOM))
+        return _rows(rows, From(source=f"{line.name}_atoms", alias=_ATOM, once=True))
     rows = stamped_atoms(layout, _ATOM, key, lambda name: column(_SESSION, name))
     fields = tuple(name for name, _ in SESSION_TYPE.fields)
     inside = both(infix(">=", at, column(_SESSION, "open_ms")), infix("<", at, column(_SESSION, "close_ms")))
     return Select(
         columns=((rows.key, RECORD_KEY), *_columns(rows.values)),
-        source=From(source=f"{line.name}_dated", alias=_ATOM),
+        source=From(source=f"{line.name}_dated", alias=_ATOM, once=True),
         join=Unnest(array=column(_ATOM, SESSIONS), alias=_SESSION, fields=fields),
         where=inside,
     )

@@ -1,8 +1,7 @@
 """Atoms: ticks folded by the second before their session is known, for engines whose joins keep what they join.
 
-Such a join remembers each of its rows and takes it back when a session changes. What it is given are therefore the
-ticks of a key and a second, folded: few rows, each of which belongs to one session, as sessions begin and end on whole
-seconds. Where the market is always open no session is asked for, and every tick is an atom by itself.
+Such a join remembers its rows for a while. What it is given are therefore the ticks of a key and a second, folded: few
+rows, each of which belongs to one session, as sessions begin and end on whole seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ashioto.engines.sql import layout as cols
 from ashioto.engines.sql.ast import Cast, Const, call, column
-from ashioto.engines.sql.fold import before_sessions, of_one
+from ashioto.engines.sql.fold import before_sessions
 from ashioto.engines.sql.labels import floored
 from ashioto.engines.sql.stamp import Stamp, counted_ticks, escaped, grain_label, key_of, laid_out, tick_moment
 from ashioto.engines.sql.types import TEXT
@@ -32,20 +31,16 @@ class Atoms:
 
     Args:
         ticks: The ticks that count, of any time.
-        values: What the ticks of an atom come to: an aggregate each, or of each tick by itself.
-        folded: Whether they are aggregates.
+        values: What the ticks of an atom come to, an aggregate each.
     """
 
     ticks: Stamp
     values: tuple[Value, ...]
-    folded: bool
 
 
 def atoms(layout: Layout, source: TickSource) -> Atoms:
     """Return how the ticks of a query become atoms."""
-    values, folded = before_sessions(layout), layout.join is not None
-    made = values if folded else tuple(map(of_one, values))
-    return Atoms(ticks=counted_ticks(layout, source), values=made, folded=folded)
+    return Atoms(ticks=counted_ticks(layout, source), values=before_sessions(layout))
 
 
 def atom_at(at: Sql) -> Sql:

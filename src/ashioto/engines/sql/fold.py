@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ashioto.engines.sql import layout as cols
-from ashioto.engines.sql.ast import Call, Case, Cast, Const, Sql, both, call, column, infix
+from ashioto.engines.sql.ast import Case, Cast, Const, Sql, both, call, column, infix
 from ashioto.engines.sql.packs import as_text, pack, place, reversed_rank
 from ashioto.engines.sql.types import BIGINT, TEXT, column_type, total_type
 from ashioto.logical.nodes import Agg, walk
@@ -168,23 +168,6 @@ def before_sessions(layout: Layout) -> tuple[Value, ...]:
     ends = [_value(name, TEXT, call(pick, column(cols.PLACE))) for name, pick in layout.ends()]
     counted = [_value(cols.TICKS, BIGINT, call("count")), _value(cols.CUT, BIGINT, call("max", column(cols.CUT)))]
     return (*_groups(layout), *counted, *_of_ticks(layout, mixed=False), *ends)
-
-
-def of_one(value: Value) -> Value:
-    """Return what an aggregate is for a single row.
-
-    >>> of_one(_value("ticks", BIGINT, call("count"))).sql == Cast(Const(1), BIGINT)
-    True
-    """
-    return _value(value.name, value.type, _single(value.sql))
-
-
-def _single(sql: Sql) -> Sql:
-    if isinstance(sql, Cast):
-        return Cast(_single(sql.arg), sql.type)
-    if not isinstance(sql, Call):
-        raise TypeError(f"{sql} is no aggregate")
-    return Cast(Const(1), BIGINT) if sql.func == "count" else sql.args[0]
 
 
 def _carried_slots(layout: Layout) -> set[int]:

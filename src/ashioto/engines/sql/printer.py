@@ -190,6 +190,9 @@ class Printer:
         return "\n".join([*lines, *([self.dialect.emit] if self.dialect.emit else [])])
 
     def _from(self, node: From) -> str:
+        if node.once:  # by its uid its state is found again; without one Flink makes it up anew each time
+            told = f"op_mapping => MAP['INSERT', 'INSERT'], uid => {text(node.source)}"
+            return f"TABLE(TO_CHANGELOG(input => TABLE {self.name(node.source)}, {told})) {self.name(node.alias)}"
         if node.sliced is None:
             return f"{self.name(node.source)} {self.name(node.alias)}"
         by, size = self.name(node.sliced[0]), f"INTERVAL '{node.sliced[1] / 1000:.3f}' SECOND"

@@ -67,6 +67,7 @@ class From:
         kept_ms: How long the engine remembers its rows, where a query says that; None means as the engine is set.
         sliced: Column of when rows were read, and how much of that time is taken together, ms; the rows then have
             `window_start` and `window_end`. None means row by row.
+        once: Whether rows stay as they came first, whatever becomes of them where they are read from.
 
     >>> From(source="ticks", alias="t").alias
     't'
@@ -76,6 +77,7 @@ class From:
     alias: str
     kept_ms: int | None = None
     sliced: tuple[str, int] | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

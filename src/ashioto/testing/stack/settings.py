@@ -29,6 +29,7 @@ rootLogger.appenderRef.out.ref=out
 _CONTROLLER: Final = "controller"
 _PORTS: Final = range(20_000, 32_000)
 _COMMON: Final = {
+    "log.initial.task.delay.ms": "86400000",  # else one half a minute old deletes what was written with old times
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "CLIENT",

@@ -68,12 +68,6 @@ def test_a_record_of_bars_takes_the_place_of_the_one_before_without_a_deletion_b
     assert "'sink.buffer-flush.max-rows' = '1000000000'" in said
 
 
-def test_rows_wait_for_time_and_never_for_their_number() -> None:
-    settings = made(bars("1m")).settings
-    assert settings["table.exec.mini-batch.enabled"] == "true"
-    assert int(settings["table.exec.mini-batch.size"]) >= 10_000_000
-
-
 def test_bars_are_grouped_by_their_finished_key() -> None:
     said = definition(made(bars("1m")), "1m_fold")
     key = "CONCAT_WS(U&'\\001F', `i`.`_key`, LPAD(CAST(`i`.`label_1m` AS STRING), 13, '0'))"
@@ -88,10 +82,18 @@ def test_sessions_are_unpacked_behind_the_join_so_that_all_frames_share_it() -> 
     assert "CROSS JOIN UNNEST(`a`.`sessions`)" in definition(found, "stamped")
 
 
-def test_the_schedule_is_kept_for_ever_and_ticks_until_none_can_come() -> None:
-    said = definition(made(bars("1m", grace=2_000)), "dated")
-    assert "STATE_TTL('a' = '691202s', 'd' = '0s')" in said
+def test_the_schedule_is_kept_for_ever_and_ticks_wait_for_it_a_while() -> None:
+    said = definition(made(bars("1m")), "dated")
+    assert "STATE_TTL('a' = '300s', 'd' = '0s')" in said
     assert made(bars("1m")).settings["table.exec.state.ttl"] == "0"
+
+
+@pytest.mark.parametrize(("schedule", "rows"), [(True, "dated"), (False, "atoms")])
+def test_rows_behind_the_join_and_the_slices_are_never_taken_back(rows: str, *, schedule: bool) -> None:
+    said = definition(made(bars("1m", schedule=schedule)), "stamped")
+    name = f"t_trade_bars_v4_{rows}"
+    once = f"TO_CHANGELOG(input => TABLE `{name}`, op_mapping => MAP['INSERT', 'INSERT'], uid => '{name}')"
+    assert f"FROM TABLE({once}) `a`" in said
 
 
 def test_a_bucket_is_kept_as_long_as_its_ticks_may_come() -> None:
