@@ -114,6 +114,7 @@ def delay(there: Cluster, *, base: str, symbols: int, rate: float, interval_ms: 
         finally:
             beating.terminate()
             beating.wait()
+            there.cancel()
         assert found, (folder / "hb.out").read_text("utf-8")
     whole = sorted(found)[WARM_UP:-1]
     late = np.concatenate([found[deadline] for deadline in whole])

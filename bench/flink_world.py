@@ -95,6 +95,13 @@ class Cluster:
         (found,) = jobs
         return dict(self.asked(f"/jobs/{found['jid']}"))
 
+    def cancel(self) -> None:
+        """End the job that runs, without keeping its state."""
+        path = f"/jobs/{self.job()['jid']}"
+        httpx.patch(f"{self.flink.jobmanager_url}{path}", timeout=30).raise_for_status()
+        while self.asked(path)["state"] != "CANCELED":
+            time.sleep(0.1)
+
 
 @contextmanager
 def cluster(*, heap_mb: int, given: dict[str, str], forgets: bool) -> Iterator[Cluster]:
