@@ -1,9 +1,10 @@
 """Measures Flink: ticks into bars beside the embedded engine, the delay of final bars, and the size of its state.
 
-Run as `python bench/flink.py [--only NAME ...] [--ticks N] [--frames 1m,5m ...]`; names are rate, delay and state. All
-is one run on one broker, one registry and one cluster with two slots and jobs of parallelism two. The ticks are there
-before a job starts, and both engines read the same topic. A job's time goes from when Flink calls it RUNNING until
-every tick is in a bar of every frame that can be read; what planning took is told apart.
+Run as `python bench/flink.py [--only NAME ...] [--ticks N] [--frames 1m,5m ...]`; names are rate, delay, state and, if
+asked for, soak. All is one run on one broker, one registry and one cluster with two slots and jobs of parallelism two.
+For rate and state the ticks are there before a job starts, and both engines read the same topic. A job's time goes from
+when Flink calls it RUNNING until every tick is in a bar of every frame that can be read; what planning took is told
+apart.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flink_delay import delay
+from flink_soak import soak
 from flink_world import Cluster, Load, Run, always_open, bar_topics, cluster, declared, prepare, run, version_of
 from kafka_world import load
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 ALWAYS = "always open: "
 FRAMES = ("1m", "1m,5m,1h", "1m,5m,1h,1d,1w,1mo", f"{ALWAYS}1m")
 SIX = FRAMES[2]
-NAMES = ("rate", "delay", "state")
+NAMES = ("rate", "delay", "state", "soak")
 INTERVAL_MS = 1_000
 
 
@@ -116,7 +118,7 @@ def state(there: Cluster, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES[:-1])
     parser.add_argument("--ticks", type=int, default=1_000_000)
     parser.add_argument("--symbols", type=int, default=100)
     parser.add_argument("--rate", type=float, default=10.0, help="Ticks a second of event time of each symbol.")
@@ -125,6 +127,8 @@ def main() -> None:
     parser.add_argument("--deadlines", type=int, default=6)
     parser.add_argument("--state-minutes", type=int, default=10)
     parser.add_argument("--state-symbols", type=int, default=1_000)
+    parser.add_argument("--soak-minutes", type=int, default=10)
+    parser.add_argument("--soak-rate", type=float, default=20_000.0, help="Ticks a second of all symbols.")
     parser.add_argument("--heap-mb", type=int, default=2_048, help="Heap of the task manager.")
     parser.add_argument("--set", nargs="+", default=[], help="Settings of jobs to try, NAME=VALUE.")
     parser.add_argument("--keep-state", action="store_true", help="Jobs never forget state: what forgetting costs.")
@@ -137,6 +141,12 @@ def main() -> None:
             delay(there, base=options.base, symbols=20, rate=5.0, interval_ms=INTERVAL_MS, deadlines=options.deadlines)
         if "state" in options.only:
             state(there, options)
+        if "soak" in options.only:
+            each = options.soak_rate / options.symbols
+            soak(
+                there, frames=("1m", "5m", "1h"), symbols=options.symbols, rate=each, interval_ms=INTERVAL_MS,
+                minutes=options.soak_minutes,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

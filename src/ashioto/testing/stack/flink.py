@@ -222,7 +222,7 @@ class Flink:
     def _not_ready(self, client: httpx.Client) -> list[Part]:
         """Return the programs that others do not see yet, first the one that the rest waits for."""
         listed = _asked(client, f"{self.jobmanager_url}/taskmanagers")
-        ports = [found["dataPort"] for found in listed.get("taskmanagers", [])]
+        ports = [found["dataPort"] for found in listed.get("taskmanagers", []) if found["slotsNumber"]]
         ready = {
             Part.JOB_MANAGER: bool(listed),
             Part.TASK_MANAGER: self._data_port in ports,
