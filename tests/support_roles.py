@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "COLUMNS": "200"}
 
 
-def rc(folder: Path, *args: object, code: int | None = 0) -> str:
+def rc(folder: Path, *args: object, code: int | None = 0, patience_s: float = PATIENCE) -> str:
     """Run `rc` in a project; returns what it said.
 
     It must leave with the code, if there is one, and never with a traceback. What went to stderr is left out where all
@@ -35,7 +35,7 @@ def rc(folder: Path, *args: object, code: int | None = 0) -> str:
     """
     command = [*RC, *map(str, args)]
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=patience_s
     )
     said = done.stdout + done.stderr
     assert code in {None, done.returncode}, said

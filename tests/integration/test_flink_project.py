@@ -42,9 +42,14 @@ def log(folder: Path) -> Iterator[KafkaLog]:
 
 def states(folder: Path) -> dict[str, str]:
     """Return how the versions of the query stand."""
-    said = rc(folder, "infra", "status", "--json", code=None)
+    said = rc(folder, "infra", "status", "--json", code=None, patience_s=PATIENCE_S)
     rows = json.loads(said.partition("]")[0] + "]")
     return {row["object"]: row["state"] for row in rows if row["object"].startswith("trading_rate_bars_v")}
+
+
+def apply(folder: Path) -> str:
+    """Apply; a cluster plans a job for seconds, and a source without ticks is not quick to say that it reads."""
+    return rc(folder, "infra", "apply", patience_s=2 * PATIENCE_S)
 
 
 def await_volume(log: KafkaLog, volume: int) -> None:
@@ -55,8 +60,8 @@ def await_volume(log: KafkaLog, volume: int) -> None:
 
 
 def test_a_changed_query_takes_over_and_one_that_is_gone_ends(folder: Path, log: KafkaLog) -> None:
-    rc(folder, "infra", "apply")
-    assert rc(folder, "infra", "apply") == "nothing to do\n"
+    apply(folder)
+    assert apply(folder) == "nothing to do\n"
     sessions(folder, OLD, "OLD")
     lines = [f"SIM,OLD,{(OLD + timedelta(minutes=7 * i)).isoformat()},{100 + i % 9}.5,1.00" for i in range(TICKS)]
     (folder / "ticks.csv").write_text("\n".join(["broker,symbol,at,price,size", *lines, ""]), encoding="utf-8")
@@ -67,14 +72,14 @@ def test_a_changed_query_takes_over_and_one_that_is_gone_ends(folder: Path, log:
     declared = folder / "bars.py"
     before = declared.read_text(encoding="utf-8")
     declared.write_text(before.replace("ao.sum(Rate.size)", "ao.sum(Rate.size) * 2"), encoding="utf-8")
-    assert "replace" in rc(folder, "infra", "plan", code=3)
-    rc(folder, "infra", "apply")
+    assert "replace" in rc(folder, "infra", "plan", code=3, patience_s=PATIENCE_S)
+    apply(folder)
     await_volume(log, 2 * TICKS)
     assert states(folder) == {"trading_rate_bars_v2": "ok"}
     assert [name for name in log.topics() if name.endswith("_carry")] == ["trading_rate_bars_v2_carry"]
 
     declared.write_text(before[: before.index("rate_bars = (")] + "trading.events(Rate)\n", encoding="utf-8")
-    rc(folder, "infra", "apply")
+    apply(folder)
     assert states(folder) == {}
     assert [name for name in log.topics() if name.endswith("_carry")] == []
     assert sum(bar["volume"] for bar in bars(log)) == 2 * TICKS
