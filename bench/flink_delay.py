@@ -48,9 +48,9 @@ def settings(there: Cluster, interval_ms: int) -> dict[str, str]:
 
 
 @contextmanager
-def ticking(log: KafkaLog, symbols: int, rate: float) -> Iterator[None]:
-    """Send ticks of all symbols until the block ends."""
-    done = threading.Event()
+def ticking(log: KafkaLog, symbols: int, rate: float) -> Iterator[list[int]]:
+    """Send ticks of all symbols until the block ends; gives how many each time."""
+    done, sent = threading.Event(), list[int]()
 
     def send() -> None:
         clock, number = SystemClock(), 0
@@ -58,11 +58,12 @@ def ticking(log: KafkaLog, symbols: int, rate: float) -> Iterator[None]:
             number += 1
             at = np.full(max(1, round(symbols * rate * STEP_S)), clock.now_ms())
             log.append(by_partition(tick_data(number, at, symbols), at))
+            sent.append(len(at))
 
     thread = threading.Thread(target=send)
     thread.start()
     try:
-        yield
+        yield sent
     finally:
         done.set()
         thread.join()

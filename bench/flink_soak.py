@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flink_world import Cluster
 
 PREFIX = "soak."
-MINUTE_S = 60.0
+SECONDS = 60
 
 
 def soak(there: Cluster, *, frames: tuple[str, ...], symbols: int, rate: float, interval_ms: int, minutes: int) -> None:
@@ -36,17 +36,19 @@ def soak(there: Cluster, *, frames: tuple[str, ...], symbols: int, rate: float, 
             log.append(index_repairs(log, index))
         engine, version = there.engine(log, PREFIX, interval_ms=interval_ms), version_of(plan)
         engine.register(version)
-        with ticking(log, symbols, rate):
+        with ticking(log, symbols, rate) as ticks:
             for minute in range(1, minutes + 1):
-                clock.sleep(MINUTE_S)
-                sent, read = sum(log.end_offsets(SOURCE).values()), sum((engine.progress(version) or {}).values())
+                for _ in range(SECONDS):  # what is read counts when it is asked for again, after a later checkpoint
+                    clock.sleep(1.0)
+                    read = sum((engine.progress(version) or {}).values())
+                sent = sum(log.end_offsets(SOURCE).values())
                 saved = there.asked(f"/jobs/{there.job()['jid']}/checkpoints")["latest"]["completed"]
                 print(
                     f"{minute:>8}  {sent:>10,}  {sent - read:>8,}  {int(saved['state_size']) / 1e6:>8,.1f}  "
                     f"{int(saved['end_to_end_duration']):,}",
                     flush=True,
                 )
-        sent, until = sum(log.end_offsets(SOURCE).values()), clock.monotonic() + PATIENCE_S
+        sent, until = sum(ticks), clock.monotonic() + PATIENCE_S
         while {pc.sum(log.view(topic).data.column("ticks")).as_py() for topic in bar_topics(plan)} != {sent}:
             assert clock.monotonic() < until, "ticks are missing"
             clock.sleep(0.1)
