@@ -102,11 +102,10 @@ def state(there: Cluster, options: argparse.Namespace) -> None:
         volume = prepare(log, context, plan, given)
         engine = there.engine(log, "state.", interval_ms=5_000)
         found = run(there, log, engine, plan, ticks=given.ticks, volume=volume)
-        saved = there.asked(f"/jobs/{there.job()['jid']}/checkpoints")["latest"]["completed"]
+        size, took = there.saved()
         engine.stop(version_of(plan))
         engine.close()
-    size = int(saved["state_size"])
-    hour, took = size * 60 / minutes * 1000 / symbols, int(saved["end_to_end_duration"])
+    hour = size * 60 / minutes * 1000 / symbols
     print(
         f"state ({SIX}): {size / 1e6:,.1f} MB after {minutes} minutes of {symbols:,} symbols at 1 tick/s, made in "
         f"{found.made:.0f} s ({given.ticks / found.made:,.0f} ticks/s): {hour / 1e6:,.0f} MB "

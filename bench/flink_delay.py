@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from flink_world import PARTITIONS, by_partition
+from flink_world import PARTITIONS, by_partition, open_market
 from kafka_world import load
-from market import RC, declared, environment, schedule_batch, tick_data
+from market import RC, declared, environment, tick_data
 
 from ashioto.clock import SystemClock
-from ashioto.engines.sql.index import index_repairs, indexes
 from ashioto.period import Period
-from ashioto.schedule.calendars import calendar_sessions
 from ashioto.schema.arrow import int64_view
 
 if TYPE_CHECKING:
@@ -102,9 +100,7 @@ def delay(there: Cluster, *, base: str, symbols: int, rate: float, interval_ms: 
         (folder / "declared_here.py").write_text(f"{said}grace=timedelta(seconds=1))\n", "utf-8")
         (folder / "ashioto.toml").write_text('[project]\ncontexts = ["declared_here:context"]\n', "utf-8")
         subprocess.run([*RC, "infra", "apply"], cwd=folder, env=known, check=True, stdout=subprocess.DEVNULL)
-        log.append([schedule_batch(symbols, calendar_sessions("24x7", today, today + timedelta(days=3)))])
-        for index in indexes([plan]):
-            log.append(index_repairs(log, index))
+        open_market(log, plan, symbols, today, days=3)
         with (folder / "hb.out").open("wb") as out:
             beating = subprocess.Popen([*RC, "hb", "run"], cwd=folder, env=known, stdout=out, stderr=out)
         try:

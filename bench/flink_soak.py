@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 from flink_delay import ticking
-from flink_world import PATIENCE_S, SOURCE, bar_topics, version_of
+from flink_world import PARTITIONS, PATIENCE_S, SOURCE, bar_topics, open_market, version_of
 from kafka_world import load
-from market import declared, schedule_batch
+from market import declared
 
 from ashioto.clock import SystemClock
 from ashioto.deploy.bootstrap import wanted_topics
-from ashioto.engines.sql.index import index_repairs, indexes
-from ashioto.schedule.calendars import calendar_sessions
 
 if TYPE_CHECKING:
     from flink_world import Cluster
@@ -25,15 +23,13 @@ SECONDS = 60
 
 def soak(there: Cluster, *, frames: tuple[str, ...], symbols: int, rate: float, interval_ms: int, minutes: int) -> None:
     """Print a line a minute, and in the end whether every tick is in a bar of every frame."""
-    clock, today = SystemClock(), datetime.now(UTC).date()
+    clock = SystemClock()
     context, plan = declared(frames=frames)
     print(f"{symbols:,} symbols at {rate:g} ticks/s into {','.join(frames)}, saved every {interval_ms} ms")
     print(f"{'minute':>8}  {'sent':>10}  {'behind':>8}  {'state MB':>8}  saved in ms")
     with there.log(PREFIX, "ticks") as log:
-        log.create(wanted_topics([context], partitions=2, in_sql=True))
-        log.append([schedule_batch(symbols, calendar_sessions("24x7", today, today + timedelta(days=3)))])
-        for index in indexes([plan]):
-            log.append(index_repairs(log, index))
+        log.create(wanted_topics([context], partitions=PARTITIONS, in_sql=True))
+        open_market(log, plan, symbols, datetime.now(UTC).date(), days=3)
         engine, version = there.engine(log, PREFIX, interval_ms=interval_ms), version_of(plan)
         engine.register(version)
         with ticking(log, symbols, rate) as ticks:
@@ -42,12 +38,8 @@ def soak(there: Cluster, *, frames: tuple[str, ...], symbols: int, rate: float, 
                     clock.sleep(1.0)
                     read = sum((engine.progress(version) or {}).values())
                 sent = sum(log.end_offsets(SOURCE).values())
-                saved = there.asked(f"/jobs/{there.job()['jid']}/checkpoints")["latest"]["completed"]
-                print(
-                    f"{minute:>8}  {sent:>10,}  {sent - read:>8,}  {int(saved['state_size']) / 1e6:>8,.1f}  "
-                    f"{int(saved['end_to_end_duration']):,}",
-                    flush=True,
-                )
+                size, took = there.saved()
+                print(f"{minute:>8}  {sent:>10,}  {sent - read:>8,}  {size / 1e6:>8,.1f}  {took:,}", flush=True)
         sent, until = sum(ticks), clock.monotonic() + PATIENCE_S
         while {pc.sum(log.view(topic).data.column("ticks")).as_py() for topic in bar_topics(plan)} != {sent}:
             assert clock.monotonic() < until, "ticks are missing"

@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -72,13 +72,17 @@ class Cluster:
         options = FlinkOptions(
             reach=reach, checkpoints=self.flink.checkpoints.as_uri(), interval_ms=interval_ms,
         )  # fmt: skip
-        clock, access = SystemClock(), Access()
-        gateway = Rest(self.flink.gateway_url, name="the gateway", access=access, clock=clock, explain=explained)
-        jobs = Rest(self.flink.jobmanager_url, name="the job manager", access=access, clock=clock, explain=explained)
+        clock = SystemClock()
+        gateway = Rest(self.flink.gateway_url, name="the gateway", access=Access(), clock=clock, explain=explained)
         return FlinkEngine(
-            log, env=("bench", prefix.strip(".")), gateway=Gateway(gateway, clock=clock), jobs=Jobs(jobs, clock=clock),
+            log, env=("bench", prefix.strip(".")), gateway=Gateway(gateway, clock=clock), jobs=self._jobs(),
             options=options, clock=clock, generate=self._script,
         )  # fmt: skip
+
+    def _jobs(self) -> Jobs:
+        clock = SystemClock()
+        rest = Rest(self.flink.jobmanager_url, name="the job manager", access=Access(), clock=clock, explain=explained)
+        return Jobs(rest, clock=clock)
 
     def _script(self, registration: Registration, reach: Reach, **others: Any) -> Script:
         made = script(registration, reach, **others)
@@ -97,10 +101,16 @@ class Cluster:
 
     def cancel(self) -> None:
         """End the job that runs, without keeping its state."""
-        path = f"/jobs/{self.job()['jid']}"
-        httpx.patch(f"{self.flink.jobmanager_url}{path}", timeout=30).raise_for_status()
-        while self.asked(path)["state"] != "CANCELED":
+        job, jobs = self.job()["jid"], self._jobs()
+        jobs.cancel(job)
+        while not next(one for one in jobs.all() if one.id == job).ended:
             time.sleep(0.1)
+        jobs.close()
+
+    def saved(self) -> tuple[int, int]:
+        """Return how large the newest checkpoint of the job that runs is, bytes, and how long it took, ms."""
+        found = self.asked(f"/jobs/{self.job()['jid']}/checkpoints")["latest"]["completed"]
+        return int(found["state_size"]), int(found["end_to_end_duration"])
 
 
 @contextmanager
@@ -155,9 +165,7 @@ class Load:
 def prepare(log: KafkaLog, context: ao.Context, plan: Query, load: Load) -> int:
     """Create topics, send sessions and ticks; returns the volume of all ticks."""
     log.create(wanted_topics([context], partitions=PARTITIONS, in_sql=True))
-    for index in indexes([plan]):
-        log.append([schedule_batch(load.symbols, calendar_sessions("24x7", date(2024, 3, 1), date(2024, 3, 15)))])
-        log.append(index_repairs(log, index))
+    open_market(log, plan, load.symbols, date(2024, 3, 1), days=14)
     volume = 0
     for first in range(0, load.ticks, ROWS):
         number = first + np.arange(min(ROWS, load.ticks - first))
@@ -166,6 +174,13 @@ def prepare(log: KafkaLog, context: ao.Context, plan: Query, load: Load) -> int:
         volume += int(int64_view(data.column("size")).sum())
         log.append(by_partition(data, at))
     return volume
+
+
+def open_market(log: KafkaLog, plan: Query, symbols: int, first: date, *, days: int) -> None:
+    """Open a market for some days in the schedule of a query and in its index, where it has one."""
+    for index in indexes([plan]):
+        log.append([schedule_batch(symbols, calendar_sessions("24x7", first, first + timedelta(days=days)))])
+        log.append(index_repairs(log, index))
 
 
 def by_partition(data: pa.RecordBatch, at: np.ndarray) -> list[Batch]:

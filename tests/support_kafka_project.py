@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from tests.support_roles import rc
+from tests.support_roles import PATIENCE, rc
 
 from ashioto.config import load_config
 from ashioto.log.opening import open_kafka
@@ -69,6 +69,13 @@ def bars(log: Log, topic: str = BARS) -> list[dict[str, Any]]:
 def finals(log: Log) -> int:
     """Return how many bars of a second are final."""
     return sum(bar["final"] for bar in bars(log))
+
+
+def standing(folder: Path, *, code: int | None, patience_s: float = PATIENCE) -> list[dict[str, Any]]:
+    """Return the rows of `rc infra status`, which leaves with the code."""
+    said = rc(folder, "infra", "status", "--json", code=code, patience_s=patience_s)
+    found: list[dict[str, Any]] = json.loads(said.partition("]")[0] + "]")
+    return found
 
 
 def last_heartbeat(folder: Path) -> datetime | None:

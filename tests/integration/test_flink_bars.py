@@ -16,34 +16,11 @@ import ashioto as ao
 from ashioto.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from ashioto.dsl import BarQuery, Column
-    from ashioto.testing.stack import FlinkPlace
+    from ashioto.dsl import Column
 
 UNTIL = 4 * DAY + 10 * HOUR
-
-
-@pytest.fixture
-def world(kafka: str, registry: str, flink: FlinkPlace, unique: str, tmp_path: Path) -> World:
-    return World(kafka=kafka, registry=registry, flink=flink, unique=unique, folder=tmp_path)
-
-
-@pytest.fixture
-def started(world: World) -> Iterator[Any]:
-    """Starts queries on the cluster, and stops them in the end."""
-    made: list[FlinkMarket] = []
-
-    def start(query: BarQuery, **options: Any) -> FlinkMarket:
-        market = FlinkMarket.of(query, world, **options)
-        made.append(market)
-        market.engine.register(market.version)
-        return market
-
-    yield start
-    for market in made:
-        market.end()
 
 
 def test_six_frames_over_breaks_and_nights_and_their_revisions(started: Any) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support_flink_bars import PATIENCE_S
-from tests.support_kafka_project import bars, opened, project, sessions, settle
+from tests.support_kafka_project import bars, opened, project, sessions, settle, standing
 from tests.support_roles import rc, wait_until
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def log(folder: Path) -> Iterator[KafkaLog]:
 
 def states(folder: Path) -> dict[str, str]:
     """Return how the versions of the query stand."""
-    said = rc(folder, "infra", "status", "--json", code=None, patience_s=PATIENCE_S)
-    rows = json.loads(said.partition("]")[0] + "]")
+    rows = standing(folder, code=None, patience_s=PATIENCE_S)
     return {row["object"]: row["state"] for row in rows if row["object"].startswith("trading_rate_bars_v")}
 
 

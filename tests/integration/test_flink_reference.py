@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from contextlib import closing
 from datetime import datetime  # noqa: TC003  # the declaration reads it
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import pytest
 from tests.integration.test_vendor_bars import PRICES, different, numbers, starts
 from tests.support_engine import START, bars, trade
 from tests.support_flink_bars import PATIENCE_S, FlinkMarket, World, version_of
+from tests.support_roles import wait_until
 from tests.support_shared import shared
 
 import ashioto as ao
@@ -27,10 +27,8 @@ from ashioto.schema.arrow import key_column, storage_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ashioto.dsl import BarQuery
-    from ashioto.testing.stack import FlinkPlace
 
 EXACT = pa.decimal128(18, 8)
 
@@ -44,16 +42,10 @@ class Tick(ao.Stream):
     size: ao.Field[Decimal] = ao.decimal(18, 8)
 
 
-@pytest.fixture
-def world(kafka: str, registry: str, flink: FlinkPlace, unique: str, tmp_path: Path) -> World:
-    return World(kafka=kafka, registry=registry, flink=flink, unique=unique, folder=tmp_path)
-
-
-def test_the_worked_case_of_the_reference(world: World) -> None:
+def test_the_worked_case_of_the_reference(started: Any) -> None:
     case = json.loads(shared("oracle/scenario.json").read_text(encoding="utf-8"))
     hours = [(row["key"][1], row["open"] - START, row["close"] - START) for row in case["sessions"]]
-    market = FlinkMarket.of(bars(*case["bars"], grace=case["grace"]), world, hours=hours)
-    market.engine.register(market.version)
+    market: FlinkMarket = started(bars(*case["bars"], grace=case["grace"]), hours=hours)
     for row in sorted(case["ticks"], key=lambda row: row["seq"]):
         venue, symbol = row["key"]
         market.twin.send(trade(symbol, row["at"] - START, row["price"], venue=venue, size=Decimal(row["size"])))
@@ -63,7 +55,6 @@ def test_the_worked_case_of_the_reference(world: World) -> None:
     for period, wanted in case["bars"].items():
         found = [market.actual(period)[key] for key in sorted(market.actual(period))]
         assert [_said(row) for row in found] == [_wanted(row) for row in wanted], period
-    market.end()
 
 
 def _said(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,16 +94,18 @@ def vendor_bars(world: World, ticks: pa.Table, *names: str, periods: tuple[str, 
     stamps = np.array(at.cast(pa.int64()))
     log.append([Batch(topic=topic, partition=0, keys=key_column(["symbol"], data), timestamps=stamps, data=data)])
     engine, version = world.engine(log), version_of(query)
-    engine.register(version)
     topics = {p.kind: naming.bars_topic("v", query.plan.entity.name, p) for p in query.plan.frames}
-    until = time.monotonic() + PATIENCE_S
-    while {pc.sum(log.view(name).data["ticks"]).as_py() for name in topics.values()} != {len(at)}:
-        assert time.monotonic() < until, engine.inspect([version])
-        time.sleep(0.2)
-    found = {period: pa.Table.from_batches([log.view(name).data]) for period, name in topics.items()}
-    engine.stop(version)
-    engine.close()
-    log.close()
+
+    def all_counted() -> bool:
+        return {pc.sum(log.view(name).data["ticks"]).as_py() for name in topics.values()} == {len(at)}
+
+    with closing(log), closing(engine):
+        engine.register(version)
+        try:
+            wait_until(all_counted, every=0.2, what="every tick", patience_s=PATIENCE_S)
+            found = {period: pa.Table.from_batches([log.view(name).data]) for period, name in topics.items()}
+        finally:
+            engine.stop(version)
     return {period: table.sort_by("bucket_start") for period, table in found.items()}
 
 

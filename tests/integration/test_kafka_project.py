@@ -20,6 +20,7 @@ from tests.support_kafka_project import (
     project,
     sessions,
     settle,
+    standing,
     ticks,
 )
 from tests.support_roles import CLOCK, Role, Roles, leader, rc, wait_until
@@ -79,7 +80,7 @@ def test_a_plan_is_applied_once_and_then_there_is_nothing_to_do(folder: Path, lo
     assert rc(folder, "infra", "apply") == "nothing to do\n"
     assert rc(folder, "infra", "plan") == "nothing to do\n"
     assert {topic: log.end_offsets(topic) for topic in log.topics()} == ends
-    rows = json.loads(rc(folder, "infra", "status", "--json", code=3).partition("]")[0] + "]")
+    rows = standing(folder, code=3)
     assert {row["state"] for row in rows if row["object"].startswith("trading.rate")} == {"ok"}
 
 
